@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"pintle/internal/api"
+	"pintle/internal/cli"
+	"pintle/internal/config"
+	"pintle/internal/engine"
+)
+
+// command is every role but init: a client of the supervisor that runs in this container.
+func command(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	o := cli.Options{
+		Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Version: version,
+		Connect: func() (engine.Engine, error) { return api.Dial(ctx, api.DialOptions{}) },
+		Config:  cli.ConfigCommands{Check: checkConfig, Show: showConfig},
+		Init:    func(args []string) int { return run(append([]string{"pintle", "init"}, args...)) },
+	}
+	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
+		o.StdoutIsTerminal = true
+		if width, _, err := term.GetSize(fd); err == nil {
+			o.Width = width
+		}
+	}
+	return cli.Run(ctx, o)
+}
+
+func loadConfig(files []string) (*config.Config, error) {
+	return config.Load(config.Options{Files: files, Environ: os.Environ(), UID: os.Geteuid()})
+}
+
+func checkConfig(files []string) (summary string, notices []string, err error) {
+	c, err := loadConfig(files)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, n := range c.Notices {
+		notices = append(notices, n.String())
+	}
+	return fmt.Sprintf("%d services, %d templates", len(c.Services), len(c.Templates)), notices, nil
+}
+
+func showConfig(files []string, w io.Writer) error {
+	c, err := loadConfig(files)
+	if err != nil {
+		return err
+	}
+	return c.Show(w)
+}

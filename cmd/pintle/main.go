@@ -1,0 +1,41 @@
+// Pintle is the init and the supervisor of a container. This file only decides
+// which of its roles a process has, by argv[0] or by the first word; each role is
+// a package.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"pintle/internal/boot"
+	"pintle/internal/process"
+)
+
+// version is set by the build.
+var version = "dev"
+
+func main() { os.Exit(run(os.Args)) }
+
+func run(args []string) int {
+	switch {
+	case process.IsExecStep(args):
+		return process.ExecStep(args, os.Stderr)
+	case filepath.Base(args[0]) == "init": // as /init or /sbin/init every word is the container's
+		return initialise("", args[1:])
+	case len(args) > 1 && args[1] == "init":
+		config, rest, err := boot.ParseArgs(args[2:])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "pintle:", err)
+			return 2
+		}
+		return initialise(config, rest)
+	}
+	return command(args[1:])
+}
+
+func initialise(config string, args []string) int {
+	return boot.Init(boot.Options{
+		Config: config, Args: args, Environ: os.Environ(), Version: version, Stderr: os.Stderr,
+	})
+}

@@ -1,0 +1,156 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+// access is what an endpoint asks of a peer. Owners (root, and the uid that
+// pintle itself runs as) may everything.
+type access int
+
+const (
+	// manager: managers of the template whose instance the path names. What is
+	// no instance has no managers, so that it is the owners' alone. It is the
+	// zero value: an endpoint that declares nothing is closed.
+	manager access = iota
+	// anyone: whoever reaches the socket. What he sees is redacted where he is no manager.
+	anyone
+)
+
+// policy decides who may do what, from a peer's credentials and the
+// configuration alone: whether a unit exists makes no difference.
+type policy struct {
+	uid      int // pintle's own
+	managers func(template string) (unit.Managers, bool)
+	lookup   Lookup
+}
+
+func (p *policy) owner(uid uint32) bool {
+	return uid == 0 || int64(uid) == int64(p.uid)
+}
+
+// permit returns nil where who may do verb to the unit name, else an error of
+// kind engine.Denied that names the rule.
+func (p *policy) permit(who peer, verb string, name unit.Name) error {
+	if p.owner(who.uid) {
+		return nil
+	}
+	template := name.Template()
+	if template == "" {
+		return engine.Errorf(engine.Denied, "cannot %s %s: uid %d may not: only %s may, because %s is no instance of a template",
+			verb, name, who.uid, p.owners(), name)
+	}
+	m, ok := p.managers(template)
+	if !ok {
+		return engine.Errorf(engine.Denied, "cannot %s %s: uid %d may not: only %s may, because there is no template %s",
+			verb, name, who.uid, p.owners(), template)
+	}
+	if !p.manages(who, m) {
+		return engine.Errorf(engine.Denied, "cannot %s %s: uid %d is not among the managers of template %s (%s)",
+			verb, name, who.uid, template, m)
+	}
+	return nil
+}
+
+// manages tells whether who is one of m. A manager whose name is no account
+// (yet) is nobody.
+func (p *policy) manages(who peer, m unit.Managers) bool {
+	return slices.ContainsFunc(m.Users, func(name string) bool {
+		uid, err := p.lookup.UID(name)
+		return err == nil && uid == who.uid
+	}) || slices.ContainsFunc(m.Groups, func(name string) bool {
+		gid, err := p.lookup.GID(name)
+		return err == nil && slices.Contains(who.gids, gid)
+	})
+}
+
+// owners names those who may everything.
+func (p *policy) owners() string {
+	if p.uid == 0 {
+		return "root"
+	}
+	return fmt.Sprintf("root and uid %d", p.uid)
+}
+
+// viewer shows statuses to one peer: whole where he may manage the unit,
+// redacted where not. It remembers what it has found out about a template, so
+// it serves one answer and is then forgotten.
+func (p *policy) viewer(who peer) func(engine.Status) engine.Status {
+	seen := map[string]bool{}
+	return func(s engine.Status) engine.Status {
+		template := s.Name.Template()
+		may, known := seen[template]
+		if !known {
+			may = p.permit(who, "see", s.Name) == nil
+			seen[template] = may
+		}
+		if may {
+			return s
+		}
+		return redact(s)
+	}
+}
+
+// redact leaves names and states. It is a list of what is shown, so that a new
+// field of engine.Status is hidden until somebody adds it here.
+func redact(s engine.Status) engine.Status {
+	return engine.Status{
+		Name:       s.Name,
+		Kind:       s.Kind,
+		State:      s.State,
+		Desired:    s.Desired,
+		Since:      s.Since,
+		Reason:     s.Reason,
+		Because:    because(s),
+		Restricted: true,
+		Gone:       s.Gone,
+	}
+}
+
+// because is the clause for everybody. The engine's own may name an actor, a
+// command or an address; what it says of a unit that is switched off is only
+// the variable that did it.
+func because(s engine.Status) string {
+	switch s.Reason {
+	case engine.SwitchedOff:
+		return s.Because
+	case engine.NeverStarted:
+		return "nobody has asked for it"
+	case engine.Asked:
+		return "somebody asked for it"
+	case engine.AtBoot:
+		return "it was started with the container"
+	case engine.Crashed:
+		return "its last run ended by itself"
+	case engine.CannotExecute:
+		return "it could not be executed"
+	case engine.ExitRule:
+		return "exit_codes says so"
+	case engine.RestartRule:
+		return "its restart policy says so"
+	case engine.NotReady:
+		return "it is not ready yet"
+	case engine.ContainerStopping:
+		return "the container is stopping"
+	}
+	return ""
+}
+
+// showInfo is what who may see of i. Conditions may name paths and causes.
+func (p *policy) showInfo(who peer, i engine.Info) engine.Info {
+	if p.owner(who.uid) {
+		return i
+	}
+	return engine.Info{
+		Version:     i.Version,
+		PID:         i.PID,
+		UID:         i.UID,
+		Started:     i.Started,
+		ProcessSets: i.ProcessSets,
+		Stopping:    i.Stopping,
+	}
+}

@@ -1,0 +1,196 @@
+// Package boot is the init contract: the main program, signals, phases and the
+// exit code of a container.
+//
+// It promises that a container ends with the main program's code; that nothing
+// is started when the configuration is wrong; that a stop ends as soon as
+// everything has ended, and is bounded; and that when pintle ends, no process
+// that descends from it is left.
+//
+// It puts the other rooms together and holds no unit's state: that is package
+// supervisor's.
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"pintle/internal/api"
+	"pintle/internal/config"
+	"pintle/internal/logs"
+	"pintle/internal/process"
+	"pintle/internal/store"
+	"pintle/internal/supervisor"
+	"pintle/internal/unit"
+)
+
+// Exit codes of pintle itself; 126 and 127 come with a *process.ExecError.
+const exitFailed = 125
+
+// The phases of a stop, beside the configured stop_timeout.
+const (
+	sayAfter   = 2 * time.Second        // what is waited for is said after this
+	afterKill  = 2 * time.Second        // how long SIGKILL may take, before pintle ends without
+	drainLogs  = 500 * time.Millisecond // how long output that is still in pipes may take
+	writeStore = time.Second            // how long the last intents may take to be written
+)
+
+// Options for Init.
+type Options struct {
+	// Config is the configuration file, or "" for the usual ones.
+	Config string
+	// Args are the container's arguments.
+	Args    []string
+	Environ []string
+	Version string
+	Stderr  io.Writer
+}
+
+// ParseArgs splits what follows "pintle init" into options and the container's
+// arguments: [--config F] [--] [CMD…]. It takes no other option, so that every
+// other word reaches the main program.
+func ParseArgs(args []string) (configFile string, rest []string, err error) {
+	if len(args) > 0 {
+		if file, ok := strings.CutPrefix(args[0], "--config="); ok {
+			configFile, args = file, args[1:]
+		} else if args[0] == "--config" {
+			if len(args) < 2 {
+				return "", nil, errors.New("cannot use --config: it needs a file")
+			}
+			configFile, args = args[1], args[2:]
+		}
+	}
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	return configFile, args, nil
+}
+
+// Init runs a container: it returns when everything in it has ended, with the
+// exit code for pintle.
+func Init(o Options) int {
+	signals := receive()
+	c, err := prepare(o)
+	if err != nil {
+		fmt.Fprintln(o.Stderr, prefixed(err.Error()))
+		if e, ok := errors.AsType[*process.ExecError](err); ok {
+			return e.Code
+		}
+		return exitFailed
+	}
+	if err := c.start(); err != nil {
+		fmt.Fprintln(o.Stderr, prefixed(err.Error()))
+		return exitFailed
+	}
+	c.supervise(signals)
+	return c.end()
+}
+
+// container is one container's life.
+type container struct {
+	o        Options
+	config   *config.Config
+	main     unit.Spec
+	terminal *process.Terminal
+
+	say    *speaker
+	kernel *process.Kernel
+	logs   *logs.Book
+	store  *store.Store
+	units  *supervisor.Supervisor
+	server *api.Server
+
+	ended    chan struct{}
+	fixed    []string  // conditions that hold for the container's whole life
+	deadline time.Time // when the stop's budget is over
+}
+
+// prepare reads the configuration and finds the main program; it starts nothing.
+func prepare(o Options) (*container, error) {
+	var files []string
+	if o.Config != "" {
+		files = []string{o.Config}
+	}
+	cfg, err := config.Load(config.Options{Files: files, Environ: o.Environ, UID: os.Geteuid()})
+	if err != nil {
+		return nil, err
+	}
+	c := &container{o: o, config: cfg, main: cfg.Main.Spec, ended: make(chan struct{})}
+	id, err := supervisor.Identity(c.main.User)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the main program: %w", err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the working directory: %w", err)
+	}
+	if c.main.WorkingDir != "" {
+		dir = c.main.WorkingDir
+	}
+	c.main.Command, err = routing{
+		command: c.main.Command, subcommands: cfg.Main.Subcommands,
+		path: lookup(o.Environ, "PATH"), dir: dir, identity: id,
+	}.route(o.Args)
+	return c, err
+}
+
+func lookup(environ []string, key string) string {
+	for _, entry := range environ {
+		if value, ok := strings.CutPrefix(entry, key+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// start makes everything run.
+func (c *container) start() error {
+	c.say = newSpeaker(c.o.Stderr)
+	c.terminal = process.OpenTerminal(os.Stdin)
+	var console io.Writer
+	if c.terminal == nil { // else the screen is main's alone
+		console = c.o.Stderr
+	}
+	c.logs = logs.NewBook(logs.Options{Console: console, Now: time.Now})
+	c.say.through(c.logs.Say)
+	var err error
+	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped})
+	if err != nil {
+		return err
+	}
+	listener, socket, listenErr := api.Listen(api.ListenOptions{})
+	c.fixedConditions(listenErr)
+	changed := make(chan struct{}, 1)
+	var records []store.Record
+	c.store, records = store.Open(store.Options{
+		Directory: c.config.StateDirectory, UID: os.Geteuid(),
+		Changed: func() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		},
+	})
+	environ := c.o.Environ
+	if listenErr == nil {
+		environ = append(environ, "PINTLE_SOCKET="+socket)
+	}
+	c.units = supervisor.New(supervisor.Options{
+		Version: c.o.Version, Main: &c.main, Services: c.config.Services, Templates: c.config.Templates,
+		Records: records, Environ: environ, Kernel: c.kernel, Logs: c.logs, Store: c.store, Log: c.say.log,
+		Terminal: c.terminal != nil, Conditions: c.conditions,
+	})
+	c.units.Boot()
+	if listenErr == nil {
+		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, UID: os.Geteuid()})
+		go c.serve(listener)
+	}
+	for _, n := range c.config.Notices {
+		c.say.log.Warn(n.String())
+	}
+	go c.sayConditions(changed)
+	return nil
+}

@@ -1,0 +1,110 @@
+package boot
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"pintle/internal/process"
+	"pintle/internal/unit"
+)
+
+// fixedConditions finds what is not as it should be and stays so.
+func (c *container) fixedConditions(listenErr error) {
+	if listenErr != nil {
+		c.fixed = append(c.fixed, "pintle's commands can't reach it: "+listenErr.Error())
+	}
+	if c.otherUsers() {
+		c.fixed = append(c.fixed, fmt.Sprintf("pintle runs as uid %d and can't switch users: all units run as uid %[1]d", os.Geteuid()))
+	}
+}
+
+// conditions are all the things that are not as they should be.
+func (c *container) conditions() []string {
+	return slices.Concat(c.fixed, c.store.Conditions(), c.logs.Conditions())
+}
+
+// sayConditions says them, now and whenever they may have changed, until the container ends.
+func (c *container) sayConditions(changed <-chan struct{}) {
+	for {
+		c.say.conditions(c.conditions())
+		select {
+		case <-changed:
+		case <-c.ended:
+			return
+		}
+	}
+}
+
+// otherUsers tells whether some unit should run as a user that pintle can't become.
+func (c *container) otherUsers() bool {
+	self := process.Self()
+	if self.UID == 0 {
+		return false // where root can't, the run that needs it fails with the reason
+	}
+	others := func(spec *unit.Spec) bool { return spec.User != "" && spec.User != self.Name }
+	if others(&c.main) {
+		return true
+	}
+	for i := range c.config.Services {
+		if others(&c.config.Services[i]) {
+			return true
+		}
+	}
+	for i := range c.config.Templates {
+		if others(&c.config.Templates[i].Spec) {
+			return true
+		}
+	}
+	return false
+}
+
+// managers is the policy's data for package api.
+func (c *container) managers(template string) (unit.Managers, bool) {
+	t, ok := c.config.Template(template)
+	if !ok {
+		return unit.Managers{}, false
+	}
+	return t.Managers, true
+}
+
+func (c *container) serve(l net.Listener) {
+	if err := c.server.Serve(l); err != nil {
+		c.say.log.Error(err.Error())
+	}
+}
+
+// mainStopped answers the terminal's key that suspends a program (Ctrl-Z): the
+// main program has no shell above it that could continue it, so it goes on. As a
+// container's PID 1 it would not have been suspended either.
+func (c *container) mainStopped(_ int, sig unit.Signal) {
+	if c.terminal != nil && sig == unit.Signal(unix.SIGTSTP) {
+		c.units.SignalMain(unit.Signal(unix.SIGCONT))
+	}
+}
+
+// leftovers is what is left of everything, as the census reports it.
+type leftovers struct {
+	mu   sync.Mutex
+	left []process.Left
+}
+
+func (l *leftovers) set(left []process.Left) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = left
+}
+
+func (l *leftovers) names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var names []string
+	for _, p := range l.left {
+		names = append(names, p.String())
+	}
+	return names
+}

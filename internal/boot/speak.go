@@ -1,0 +1,80 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// speaker is what pintle itself says on the container's standard error, a line at
+// a time. While units run, its lines go the way of theirs, so that a reader of
+// the container's output who has stalled holds up nothing.
+type speaker struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	out   func(line string)
+	known []string // the conditions that have been said
+}
+
+func newSpeaker(w io.Writer) *speaker {
+	s := &speaker{}
+	s.directly(w)
+	s.log = slog.New(s)
+	return s
+}
+
+// directly makes s write to w, prefixed.
+func (s *speaker) directly(w io.Writer) {
+	s.through(func(line string) { fmt.Fprintln(w, prefixed(line)) })
+}
+
+// through makes s hand its lines to out.
+func (s *speaker) through(out func(line string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out = out
+}
+
+// Enabled implements slog.Handler.
+func (s *speaker) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+
+// Handle implements slog.Handler: pintle's records are sentences, without attributes.
+func (s *speaker) Handle(_ context.Context, r slog.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out(r.Message)
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (s *speaker) WithAttrs([]slog.Attr) slog.Handler { return s }
+
+// WithGroup implements slog.Handler.
+func (s *speaker) WithGroup(string) slog.Handler { return s }
+
+// conditions says which conditions are new and which are over.
+func (s *speaker) conditions(now []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range now {
+		if !slices.Contains(s.known, c) {
+			s.out("condition: " + c)
+		}
+	}
+	for _, c := range s.known {
+		if !slices.Contains(now, c) {
+			s.out("condition over: " + c)
+		}
+	}
+	s.known = slices.Clone(now)
+}
+
+// prefixed marks every line of a text as pintle's.
+func prefixed(text string) string {
+	return "pintle: " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\npintle: ")
+}

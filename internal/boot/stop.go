@@ -1,0 +1,173 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+// supervise passes signals on until the container's end begins: somebody asks for it, or main has ended.
+func (c *container) supervise(signals <-chan os.Signal) {
+	for {
+		select {
+		case s := <-signals:
+			sig := signalOf(s)
+			switch means(sig, c.terminal != nil) {
+			case passOn:
+				c.units.SignalMain(sig)
+			case stopAll:
+				c.say.log.Info(fmt.Sprintf("%s: stopping everything, within %s", sig, unit.Span(c.config.StopTimeout)))
+				c.stop(signals)
+				return
+			}
+		case <-c.units.MainEnded():
+			c.stop(signals)
+			return
+		}
+	}
+}
+
+func signalOf(s os.Signal) unit.Signal {
+	n, _ := s.(syscall.Signal) // os/signal delivers no other type on Linux
+	return unit.Signal(n)
+}
+
+// stop ends every unit, and then whatever is left. Every timer in it is a
+// maximum: it returns the moment that everything has ended.
+func (c *container) stop(signals <-chan os.Signal) {
+	c.deadline = time.Now().Add(c.config.StopTimeout)
+	c.units.Halt()
+	c.wait(c.units.Idle(), signals, waiting{
+		hurry: c.units.Hurry,
+		left:  c.unitsLeft,
+	})
+	rest := c.kernel.Everything()
+	var left leftovers
+	gone := make(chan struct{})
+	rest.Sweep(func() { close(gone) }, left.set)
+	c.wait(gone, signals, waiting{
+		hurry: rest.Kill,
+		left:  left.names,
+	})
+}
+
+// waiting is one thing that the stop waits for.
+type waiting struct {
+	// hurry makes its grace periods be over now.
+	hurry func()
+	// left names what has not ended yet, and what comes next.
+	left func() []string
+}
+
+// wait waits until done is closed. Grace periods end at the stop's deadline or
+// at a second wish to stop; when even SIGKILL does not end everything, it gives up.
+func (c *container) wait(done <-chan struct{}, signals <-chan os.Signal, w waiting) {
+	say := time.NewTimer(sayAfter)
+	defer say.Stop()
+	budget := time.NewTimer(time.Until(c.deadline))
+	defer budget.Stop()
+	var giveUp <-chan time.Time
+	hurry := func() {
+		if giveUp == nil {
+			c.deadline = time.Now() // for what is waited for after this, too
+			w.hurry()
+			giveUp = time.After(afterKill)
+		}
+	}
+	for {
+		select {
+		case <-done:
+			return
+		case s := <-signals:
+			switch sig := signalOf(s); means(sig, c.terminal != nil) {
+			case passOn:
+				c.units.SignalMain(sig)
+			case stopAll:
+				hurry()
+			}
+		case <-budget.C:
+			hurry()
+		case <-say.C:
+			for _, line := range w.left() {
+				c.say.log.Info("waiting for " + line)
+			}
+		case <-giveUp:
+			c.say.log.Error("giving up: these do not end even by SIGKILL: " + strings.Join(w.left(), "; "))
+			return
+		}
+	}
+}
+
+// unitsLeft names the units that have not ended, with pid and what comes next.
+func (c *container) unitsLeft() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	units, err := c.units.List(ctx)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var lines []string
+	for _, u := range units {
+		if u.State == engine.Stopping || u.State == engine.Starting {
+			lines = append(lines, c.leftOf(u))
+		}
+	}
+	return lines
+}
+
+func (c *container) leftOf(u engine.Status) string {
+	next := c.deadline
+	if !u.Next.IsZero() && u.Next.Before(next) {
+		next = u.Next
+	}
+	what := string(u.Name)
+	switch {
+	case len(u.Remaining) > 0:
+		what += ": " + strings.Join(u.Remaining, ", ")
+	case u.PID != 0:
+		what += fmt.Sprintf(" (pid %d)", u.PID)
+	}
+	return fmt.Sprintf("%s; SIGKILL in %s", what, unit.Span(time.Until(next)))
+}
+
+// end puts everything away and returns the container's exit code.
+func (c *container) end() int {
+	close(c.ended)
+	if c.terminal != nil {
+		// A terminal that has been closed meanwhile can't be restored, and needn't be.
+		_ = c.terminal.Restore()
+	}
+	if c.server != nil {
+		_ = c.server.Close() // the socket is of no use any more, whatever it says
+	}
+	c.units.Close()
+	c.closeWithin(writeStore, c.store.Close)
+	c.closeWithin(drainLogs, c.logs.Close)
+	c.kernel.Close()
+	select {
+	case <-c.units.MainEnded():
+	default:
+		return exitFailed // main does not end even by SIGKILL
+	}
+	exit, failure := c.units.MainExit()
+	if failure != "" {
+		fmt.Fprintln(c.o.Stderr, prefixed(failure))
+	}
+	return exit.ShellCode()
+}
+
+func (c *container) closeWithin(limit time.Duration, closing func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	err := closing(ctx)
+	c.say.directly(c.o.Stderr) // the console is closed, or about to be
+	if err != nil {
+		c.say.log.Warn(err.Error())
+	}
+}

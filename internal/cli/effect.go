@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"fmt"
+
+	"pintle/internal/engine"
+)
+
+// verdict is what a status says about an effect that is waited for.
+type verdict int
+
+const (
+	pending verdict = iota // it can still come, or the status is older than the request
+	reached                // it is there
+	lost                   // it will not come
+)
+
+// effect judges a status; why belongs to lost. It is pure, and must give the
+// same answer whether it has seen the statuses in between or not.
+type effect func(s engine.Status) (v verdict, why string)
+
+// upEffect is what start, restart and create wait for: that a run counted from
+// first is up, under the wish with this generation or a later one.
+//
+// Both numbers are there because a status can be older than the request it is
+// read after: the "up" of the run that is being restarted, or the "failed" that
+// start was asked for to mend.
+func upEffect(generation, first uint64) effect {
+	return func(s engine.Status) (verdict, string) {
+		switch {
+		case s.Intent.Generation < generation:
+			return pending, ""
+		case s.Gone:
+			return lost, "it was removed meanwhile"
+		case s.Intent.Generation > generation && s.Desired == "down":
+			return lost, "it was asked to be down meanwhile, by " + clean(s.Intent.Actor.String())
+		case s.Last != nil && s.Last.Run >= first && !s.Last.Asked:
+			return lost, died(s)
+		case s.State == engine.Up && s.Run >= first:
+			return reached, ""
+		case s.State == engine.Disabled, s.State == engine.Down && s.Reason == engine.ContainerStopping:
+			return lost, "it is " + isNow(s)
+		}
+		return pending, ""
+	}
+}
+
+// firstRun is the number of the first run whose fate answers a start or a
+// restart, from the status before the request and the one that answered it.
+func firstRun(before, asked engine.Status, restart bool) uint64 {
+	switch {
+	case restart && (asked.State == engine.Stopping || asked.Run <= before.Run):
+		return asked.Run + 1 // the run that is there is the one that ends
+	case restart, asked.State == engine.Starting, asked.State == engine.Up:
+		return asked.Run
+	}
+	return before.Run + 1
+}
+
+// downEffect is what stop waits for: that nothing of the unit is left.
+func downEffect(generation uint64) effect {
+	return func(s engine.Status) (verdict, string) {
+		switch {
+		case s.Intent.Generation < generation:
+			return pending, ""
+		case s.Gone:
+			return reached, ""
+		case s.Intent.Generation > generation && s.Desired == "up":
+			return lost, "it was asked to be up meanwhile, by " + clean(s.Intent.Actor.String())
+		case ended(s.State):
+			return reached, ""
+		}
+		return pending, ""
+	}
+}
+
+// goneEffect is what remove waits for.
+func goneEffect(s engine.Status) (verdict, string) {
+	if s.Gone {
+		return reached, ""
+	}
+	return pending, ""
+}
+
+// ended tells whether a unit in this state has no process and will not have one by itself.
+func ended(s engine.State) bool {
+	switch s {
+	case engine.Disabled, engine.Down, engine.Failed, engine.Done:
+		return true
+	}
+	return false
+}
+
+// died says how a unit's last run ended, as a clause with "it", and what the unit is now.
+func died(s engine.Status) string {
+	l := s.Last
+	now := "it is now " + isNow(s)
+	if l.Error != "" {
+		return fmt.Sprintf("it could not be executed: %s; %s", clean(l.Error), now)
+	}
+	return fmt.Sprintf("it died after %s: %s; %s", span(l.Ended.Sub(l.Started)), l.Exit, now)
+}

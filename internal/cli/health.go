@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pintle/internal/engine"
+)
+
+const aboutHealth = `Say on one line whether the container is healthy, for Docker's HEALTHCHECK and
+Kubernetes' exec probes.
+
+  alive  the supervisor answers
+  ready  and every unit that is wanted up is up, or done; and the container is not stopping
+
+Exit codes: 0 healthy, 3 not healthy, 69 no supervisor answers. (Docker takes every
+code but 0 for unhealthy, and reserves 2.)`
+
+func (a *app) healthcheckCommand() *cobra.Command {
+	var level string
+	cmd := &cobra.Command{
+		Use:               "healthcheck",
+		Short:             "Say whether the container is healthy",
+		Long:              aboutHealth,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              run(func(ctx context.Context, _ []string) error { return a.healthcheck(ctx, level) }),
+	}
+	addChoice(cmd, &level, "level", "", "how much must be well", "ready", "alive")
+	return cmd
+}
+
+func (a *app) healthcheck(ctx context.Context, level string) error {
+	eng, err := a.Connect()
+	if err != nil {
+		return err
+	}
+	info, err := eng.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if level == "alive" {
+		a.sayf("healthy: the supervisor answers (pid %d)", info.PID)
+		return nil
+	}
+	all, err := eng.List(ctx)
+	if err != nil {
+		return err
+	}
+	var ill []string
+	if info.Stopping {
+		ill = append(ill, "the container is stopping")
+	}
+	up := 0
+	for _, s := range all {
+		switch {
+		case s.State == engine.Up:
+			up++
+		case s.Desired == "up" && s.State != engine.Disabled && s.State != engine.Done:
+			ill = append(ill, fmt.Sprintf("%s is %s", s.Name, isNow(s)))
+		}
+	}
+	if len(ill) > 0 {
+		a.sayf("not healthy: %s", strings.Join(ill, "; "))
+		return &failure{code: exitNotRunning}
+	}
+	a.sayf("healthy: %s up", plural(up, "unit"))
+	return nil
+}

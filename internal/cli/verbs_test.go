@@ -1,0 +1,276 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+const coder = unit.Name("gateway@coder")
+
+// at is a unit in a state, after run runs.
+func at(name unit.Name, state engine.State, run uint64) engine.Status {
+	s := engine.Status{Name: name, State: state, Run: run, Since: time.Now(), Reason: engine.NeverStarted}
+	switch state {
+	case engine.Up, engine.Starting, engine.Stopping:
+		s.PID = 1000 + int(run)
+		s.Intent.Up = true
+	case engine.Backoff, engine.Failed, engine.Done:
+		s.Intent.Up = true
+	}
+	if s.Intent.Up {
+		s.Intent.Generation = 1
+	}
+	if run > 0 && s.PID == 0 {
+		s.Last = &engine.RunEnd{Run: run, Exit: unit.Exit{Code: 1}}
+	}
+	return s
+}
+
+// TestVerbs keeps the promise that a verb which says it was done was done, in
+// one line, and that what was not done is said with the reason (B65, B68, U67, U68).
+func TestVerbs(t *testing.T) {
+	t.Parallel()
+	up := at(coder, engine.Up, 3)
+	slow := at(coder, engine.Down, 0)
+	slow.ReadyBy = "tcp 127.0.0.1:9119"
+	failedBefore := at(coder, engine.Failed, 3)
+	failedBefore.Because = "old news"
+	tests := []struct {
+		name   string
+		before engine.Status
+		script func(f *fake)
+		args   string
+		want   result
+	}{
+		{"start of a stopped one", at(coder, engine.Down, 0), nil, "start gateway@coder",
+			result{0, "gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
+		{"start of one that is up", up, nil, "start gateway@coder",
+			result{0, "gateway@coder is already up (pid 1003, run 3)\n", ""}},
+		{"start waits for readiness and not for settling", slow, func(f *fake) { f.live[coder] = readyAfter(3 * time.Second) },
+			"start gateway@coder", result{0, "gateway@coder is up after 3 s (pid 1001, run 1)\n", ""}},
+		{"start of one that dies at once", at(coder, engine.Down, 2), func(f *fake) {
+			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
+				f.wrote(n, run-1, "of the run before")
+				f.wrote(n, run, "bad \x1b[31mkey\x1b[0m")
+				diesAfter(150*time.Millisecond, 78, engine.Failed, "exit_codes calls 78 a failure")(f, n, run)
+			}
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it died after 0.1 s: exited with code 78; it is now failed (exit_codes calls 78 a failure)\n  | bad key\n"}},
+		{"start of one that will be tried again", at(coder, engine.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(500*time.Millisecond, 1, engine.Backoff, "it crashed")
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it died after 0.5 s: exited with code 1; it is now backoff (it crashed)\n"}},
+		{"start of one that ends well when it should stay", at(coder, engine.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(10*time.Millisecond, 0, engine.Done, "the restart policy says so")
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it died after 10 ms: exited with code 0; it is now done (the restart policy says so)\n"}},
+		{"start of one that died, came back and is up in its second run", at(coder, engine.Down, 0), func(f *fake) {
+			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
+				if run > 1 {
+					f.up(n, run)
+					return
+				}
+				f.end(n, run, engine.Backoff, engine.RunEnd{Started: time.Now(), Exit: unit.Exit{Signal: unit.SIGKILL}}, "it crashed")
+				f.set(n, f.begin)
+			}
+		}, "start gateway@coder --timeout 5s", result{1, "", ""}},
+		{"start without settling", at(coder, engine.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(10*time.Millisecond, 78, engine.Failed, "")
+		}, "start gateway@coder --settle 0", result{0, "gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
+		{"the failure of before is not mistaken for the effect", failedBefore, func(f *fake) { f.lazy = true },
+			"start gateway@coder", result{0, "gateway@coder is up after 10 ms (pid 1004, run 4)\n", ""}},
+		{"start of a disabled one", at(coder, engine.Disabled, 0), func(f *fake) {
+			f.refuse["start"] = engine.Errorf(engine.Conflict, "cannot start gateway@coder: it is disabled: X is not set")
+		}, "start gateway@coder", result{1, "", "pintle: cannot start gateway@coder: it is disabled: X is not set\n"}},
+		{"start of one that never gets ready", slow, func(f *fake) { f.live[coder] = func(*fake, unit.Name, uint64) {} },
+			"start gateway@coder --timeout 5s", result{1, "",
+				"pintle: cannot start gateway@coder: after 5 s it is still starting (it was asked for); the wish stays recorded\n"}},
+		{"somebody stops it meanwhile", slow, func(f *fake) {
+			f.live[coder] = func(f *fake, n unit.Name, _ uint64) {
+				time.Sleep(time.Second)
+				_, _ = f.Stop(context.Background(), n)
+			}
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it was asked to be down meanwhile, by uid 10000 (pintle, pid 55)\n"}},
+		{"a run that cannot be executed", at(coder, engine.Down, 0), func(f *fake) {
+			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
+				f.end(n, run, engine.Backoff, engine.RunEnd{Started: time.Now(), Exit: unit.Exit{Code: 127}, Error: "nosuch: not found"}, "it cannot be executed")
+			}
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it could not be executed: nosuch: not found; it is now backoff (it cannot be executed)\n"}},
+		{"the supervisor ends meanwhile", slow, func(f *fake) {
+			f.live[coder] = func(f *fake, _ unit.Name, _ uint64) { time.Sleep(time.Second); close(f.gone) }
+		}, "start gateway@coder", result{69, "",
+			"pintle: cannot start gateway@coder: cannot watch any longer: the supervisor has ended\n"}},
+		{"no wait", slow, nil, "start --no-wait gateway@coder", result{0, "gateway@coder is asked to be up\n", ""}},
+
+		{"restart of one that is up", up, func(f *fake) { f.stopTime[coder] = 2 * time.Second },
+			"restart gateway@coder", result{0, "gateway@coder is up after 2 s (pid 1004, run 4)\n", ""}},
+		{"restart of one that must be killed", up, func(f *fake) { f.stopTime[coder] = 20 * time.Second },
+			"restart gateway@coder", result{0, "gateway@coder is up after 20 s (pid 1004, run 4); its last run had to be killed\n", ""}},
+		{"restart of a stopped one ends up", at(coder, engine.Down, 3), nil,
+			"restart gateway@coder", result{0, "gateway@coder is up after 0 s (pid 1004, run 4)\n", ""}},
+		{"the run of before is not mistaken for the restarted one", up, func(f *fake) { f.lazy = true; f.stopTime[coder] = 3 * time.Second },
+			"restart gateway@coder", result{0, "gateway@coder is up after 3 s (pid 1004, run 4)\n", ""}},
+		{"restart of one that dies at once", up, func(f *fake) { f.live[coder] = diesAfter(0, 3, engine.Backoff, "it crashed") },
+			"restart gateway@coder", result{1, "",
+				"pintle: cannot restart gateway@coder: it died after 0 s: exited with code 3; it is now backoff (it crashed)\n"}},
+
+		{"stop", up, func(f *fake) { f.stopTime[coder] = 300 * time.Millisecond },
+			"stop gateway@coder", result{0, "gateway@coder is down after 0.3 s\n", ""}},
+		{"stop of one that must be killed", up, func(f *fake) { f.stopTime[coder] = 10 * time.Second },
+			"stop gateway@coder", result{0, "gateway@coder is down after 10 s; it had to be killed, it did not end within its grace period\n", ""}},
+		{"stop of a stopped one", at(coder, engine.Down, 3), nil, "stop gateway@coder", result{0, "gateway@coder is already down\n", ""}},
+		{"stop between two runs", at(coder, engine.Backoff, 3), nil, "stop gateway@coder", result{0, "gateway@coder is down after 0 s\n", ""}},
+		{"stop that takes too long", up, func(f *fake) {
+			f.stopTime[coder] = time.Minute
+			f.units[coder].Remaining = []string{"1003 agent", "1009 ev\x1bil"}
+		}, "stop gateway@coder --timeout 2s", result{1, "",
+			"pintle: cannot stop gateway@coder: after 2 s it is still stopping (it was asked to end); still there: 1003 agent, 1009 evl; the wish stays recorded\n"}},
+
+		{"remove", up, func(f *fake) { f.stopTime[coder] = time.Second }, "remove gateway@coder", result{0, "gateway@coder is removed\n", ""}},
+		{"remove of a stopped one, by its alias", at(coder, engine.Down, 3), nil, "unregister gateway@coder", result{0, "gateway@coder is removed\n", ""}},
+
+		{"create", at("main", engine.Up, 1), nil, "create gateway@coder",
+			result{0, "gateway@coder is created; gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
+		{"create where there is no unit at all", engine.Status{}, nil, "register gateway@coder",
+			result{0, "gateway@coder is created; gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
+		{"create of one that is up", up, nil, "create gateway@coder",
+			result{0, "gateway@coder exists already, and is up (pid 1003, run 3)\n", ""}},
+		{"create of one that is down", at(coder, engine.Down, 3), nil, "create gateway@coder",
+			result{0, "gateway@coder exists already; gateway@coder is up after 0 s (pid 1004, run 4)\n", ""}},
+		{"create down", at("main", engine.Up, 1), nil, "create gateway@coder --down",
+			result{0, "gateway@coder is created, and is asked to be down\n", ""}},
+		{"create of one that dies at once", at("main", engine.Up, 1), func(f *fake) { f.live[coder] = diesAfter(0, 78, engine.Failed, "") },
+			"create gateway@coder", result{1, "gateway@coder is created\n",
+				"pintle: cannot start gateway@coder: it died after 0 s: exited with code 78; it is now failed (crashed)\n"}},
+
+		{"signal", up, nil, "signal hup gateway@coder", result{0, "gateway@coder was sent SIGHUP (pid 1003, run 3)\n", ""}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				if tt.before.Name != "" {
+					f = newFake(tt.before)
+				}
+				if tt.script != nil {
+					tt.script(f)
+				}
+				got := pintle(t, f, strings.Fields(tt.args)...)
+				f.scripts.Wait()
+				if tt.want.stdout+tt.want.stderr == "" { // which run's death is told depends on which status was read
+					got.stdout, got.stderr = "", ""
+				}
+				if got != tt.want {
+					t.Errorf("pintle %s:\n got %d\n%s%s\nwant %d\n%s%s", tt.args, got.code, got.stdout, got.stderr, tt.want.code, tt.want.stdout, tt.want.stderr)
+				}
+			})
+		})
+	}
+}
+
+// TestManyUnits keeps the promises that several units are asked side by side,
+// that one failure does not keep the others from it (B71), and which code is the sum.
+func TestManyUnits(t *testing.T) {
+	t.Parallel()
+	begin := func() *fake {
+		return newFake(at("gateway@a", engine.Up, 1), at("gateway@b", engine.Up, 1), at("other", engine.Up, 1))
+	}
+	t.Run("side by side", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			f := begin()
+			f.stopTime["gateway@a"], f.stopTime["gateway@b"] = 4*time.Second, 2*time.Second
+			began := time.Now()
+			got := pintle(t, f, "stop", "gateway@*")
+			if took := time.Since(began); took != 4*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			want := result{0, "gateway@b is down after 2 s\ngateway@a is down after 4 s\n", ""}
+			if got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if s := f.units["other"]; s.State != engine.Up {
+				t.Errorf("other is %s", s.State)
+			}
+		})
+	})
+	t.Run("one fails", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			got := pintle(t, begin(), "stop", "nosuch", "gateway@a")
+			want := result{4, "gateway@a is down after 0 s\n", "pintle: cannot stop nosuch: there is no such unit\n"}
+			if got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	})
+	t.Run("two fail differently", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			f := begin()
+			f.stopTime["gateway@a"] = time.Hour
+			got := pintle(t, f, "stop", "nosuch", "gateway@a")
+			f.scripts.Wait()
+			if got.code != exitFailed {
+				t.Errorf("got %+v", got)
+			}
+		})
+	})
+	t.Run("a pattern that matches nothing", func(t *testing.T) {
+		t.Parallel()
+		got := pintle(t, begin(), "stop", "nosuch@*")
+		want := result{4, "", "pintle: cannot stop \"nosuch@*\": no unit matches\n"}
+		if got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+	t.Run("by label", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			f := begin()
+			f.units["other"].Labels = map[string]string{"tier": "web"}
+			got := pintle(t, f, "stop", "-l", "tier=web")
+			if want := (result{0, "other is down after 0 s\n", ""}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	})
+}
+
+// TestInterrupted keeps the promise that the end of ctx ends a wait at once, as a failure that says what goes on.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(at(coder, engine.Up, 1))
+		f.stopTime[coder] = 20 * time.Second
+		got := pintleWith(t, f, func(ctx context.Context, _ *Options) context.Context {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			t.Cleanup(cancel)
+			return ctx
+		}, "stop", "gateway@coder")
+		want := result{1, "", "pintle: cannot wait for gateway@coder: interrupted while it is stopping (it was asked to end); the wish stays recorded\n"}
+		if got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		f.scripts.Wait()
+	})
+}
+
+// TestSignalIsSent: the engine gets the signal that was named.
+func TestSignalIsSent(t *testing.T) {
+	t.Parallel()
+	f := newFake(at(coder, engine.Up, 1))
+	pintle(t, f, "signal", "10", "gateway@coder")
+	if len(f.signals) != 1 || f.signals[0] != "gateway@coder SIGUSR1" {
+		t.Errorf("sent %q", f.signals)
+	}
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+func (a *app) whyCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "why NAME",
+		Short: "Say in words why a unit is as it is",
+		Long: `Say in words what a unit is and why, who asked for that, how its last run ended,
+what comes next, and what you can do. Who may only see names and states gets the
+state, and exit code 77.`,
+		Args:              needsOne("NAME"),
+		ValidArgsFunction: a.completeOneName,
+		RunE:              run(func(ctx context.Context, args []string) error { return a.why(ctx, args[0], format) }),
+	}
+	addChoice(cmd, &format, "output", "o", "how to write it", "text", "json")
+	return cmd
+}
+
+func (a *app) why(ctx context.Context, word, format string) error {
+	name, err := unit.ParseName(word)
+	if err != nil {
+		return engine.Errorf(engine.Invalid, "%v", err)
+	}
+	eng, err := a.Connect()
+	if err != nil {
+		return err
+	}
+	s, err := eng.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		err = writeJSON(a.out, s, "  ")
+	} else {
+		_, err = fmt.Fprint(a.out, Explain(s, now()))
+	}
+	if err == nil && s.Restricted {
+		err = engine.Errorf(engine.Denied, "cannot explain %s: you may see its name and state only", name)
+	}
+	return err
+}

@@ -1,0 +1,64 @@
+// Package config turns pintle.yaml and conf.d into units.
+//
+// It promises that a Config which Load returns is complete and valid: every
+// name parses, every signal exists, every duration is in range, every instance
+// that is declared may exist. Whatever is wrong is an error with file, line and
+// column, and a load reports all that it finds (at most 20), not the first one
+// alone. A file that somebody other than root or pintle's own user could have
+// written is refused before a byte of it is parsed.
+//
+// What a value may be is said by its key and never by its quotes: 64, "64" and
+// "${MAX:-64}" are the same integer, and in a list of words 0600 stays "0600" and
+// yes stays "yes". Variables are expanded in values after the YAML has been
+// parsed, so a variable can change a value but never the structure. Values of
+// variables are not printed in errors.
+//
+// It is a strict subset of YAML: one document in a file, and no anchors, aliases,
+// merge keys, tags, directives or explicit ("? ") keys.
+//
+// It does not look anything up: whether a user exists, a program is there or an
+// address can be bound is found out when a unit starts. Keys that pintle knows
+// but does not act upon yet are checked all the same and become Notices.
+package config
+
+import (
+	"slices"
+	"time"
+
+	"pintle/internal/unit"
+)
+
+// Config is what a container was configured to run. It is never changed once loaded.
+type Config struct {
+	// Files is what was read, in order; empty where there is no configuration.
+	Files []string
+	Main  Main
+	// Services and Templates are sorted by name.
+	Services  []unit.Spec
+	Templates []unit.Template
+	// StateDirectory is absolute; empty means that state is kept in memory only.
+	StateDirectory string
+	// StopTimeout is the budget of a whole stop.
+	StopTimeout time.Duration
+	// Notices are the keys that were given and have no effect yet, by position.
+	Notices []Notice
+}
+
+// Main is the main program. Its Spec.Command is empty where the container's arguments are the command.
+type Main struct {
+	Spec unit.Spec
+	// Subcommands are the first words that are arguments of Spec.Command rather than programs.
+	Subcommands []string
+}
+
+// DefaultStopTimeout is just under the ten seconds after which docker stop kills.
+const DefaultStopTimeout = 9 * time.Second
+
+// Template finds a template by its name.
+func (c *Config) Template(name string) (*unit.Template, bool) {
+	i := slices.IndexFunc(c.Templates, func(t unit.Template) bool { return t.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &c.Templates[i], true
+}

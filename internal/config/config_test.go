@@ -1,0 +1,316 @@
+package config
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pintle/internal/unit"
+)
+
+// compareConfigs compares by content; of a pattern that is its text.
+var compareConfigs = cmp.Comparer(func(a, b unit.NamePattern) bool { return a.String() == b.String() })
+
+// The reference configuration of DESIGN.md loads, and means what it says.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	env := []string{"HERMES_HOME=/opt/data", "HERMES_DASHBOARD_PORT=9200"}
+	got, err := fromText(env, reference(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := func(args ...string) []string { return append([]string{"hermes"}, args...) }
+	pattern, err := unit.ParseNamePattern("[a-z0-9][a-z0-9_-]{0,62}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		Files: []string{"a.yaml"},
+		Main: Main{
+			Spec: unit.Spec{
+				Name: "main", Kind: unit.Main, Enabled: unit.Switch{On: true}, Command: agent(), User: "hermes",
+				Restart: unit.RestartNever, StopSignal: unit.SIGTERM, StopGracePeriod: 9 * time.Second,
+			},
+			Subcommands: []string{"chat", "gateway", "dashboard", "profile", "config", "mcp", "login"},
+		},
+		Services: []unit.Spec{{
+			Name: "dashboard", Kind: unit.Service, Enabled: unit.Switch{Because: "HERMES_DASHBOARD is not set"},
+			Command: agent("dashboard", "--host", "127.0.0.1", "--port", "9200", "--no-open"),
+			User:    "hermes", Restart: unit.RestartAlways,
+			ExitRules: unit.ExitRules{{Code: 78}: unit.VerdictFail},
+			Readiness: &unit.Readiness{TCP: "127.0.0.1:9200"}, StopSignal: unit.SIGTERM, StopGracePeriod: 10 * time.Second,
+		}},
+		Templates: []unit.Template{{
+			Name: "gateway",
+			Spec: unit.Spec{
+				Kind: unit.Instance, Enabled: unit.Switch{On: true}, Command: agent("-p", "%i", "gateway", "run", "--replace"),
+				User: "hermes", Environment: map[string]string{"HERMES_SUPERVISED_CHILD": "1"}, Restart: unit.RestartOnFailure,
+				ExitRules:  unit.ExitRules{{Code: 75}: unit.VerdictRestart, {Code: 78}: unit.VerdictFail},
+				StopSignal: unit.SIGTERM, StopGracePeriod: 20 * time.Second,
+			},
+			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
+			Always: []string{"default"}, Initial: "down",
+			Overrides: map[string]unit.Override{"default": {Command: agent("gateway", "run", "--replace")}},
+		}},
+		StateDirectory: "/opt/data/.pintle",
+		StopTimeout:    9 * time.Second,
+	}
+	notices := got.Notices
+	got.Notices = nil
+	if diff := cmp.Diff(want, got, compareConfigs); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+	var keys []string
+	for _, n := range notices {
+		if !strings.HasPrefix(n.String(), n.Position.String()+": "+n.Key+" is not supported yet") {
+			t.Errorf("notice reads %q", n)
+		}
+		keys = append(keys, n.Key)
+	}
+	wantKeys := []string{"templates.gateway.log", "templates.gateway.instances.discover", "templates.gateway.instances.exclusive", "prepare"}
+	if diff := cmp.Diff(wantKeys, keys); diff != "" {
+		t.Errorf("notices, want -, got +:\n%s", diff)
+	}
+	if _, ok := got.Template("gateway"); !ok {
+		t.Error("Template does not find gateway")
+	}
+	if _, ok := got.Template("dashboard"); ok {
+		t.Error("Template finds a service")
+	}
+}
+
+// What YAML and its writers can do to a file does not change what it says.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	plain := "main:\n  command: [sh, -c, \"a b\"]\n  user: app\n"
+	want, err := fromText(nil, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"CRLF":           strings.ReplaceAll(plain, "\n", "\r\n"),
+		"BOM":            "\ufeff" + plain,
+		"document marks": "# c\n---\n" + plain + "...\n# c\n",
+		"no last break":  strings.TrimSuffix(plain, "\n"),
+		"JSON":           `{"main": {"command": ["sh", "-c", "a b"], "user": "app"}}`,
+		"folded":         "main:\n  command:\n  - sh\n  - -c\n  - a\n    b\n  user: >-\n    app\n",
+		"free keys":      "x-a: {b: [1, $x]}\n" + plain + "  x-b: ${NOPE}\n",
+		"empty sections": plain + "services:\ntemplates:\nprepare: # nothing\n",
+	} {
+		got, err := fromText(nil, text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got.Notices = nil
+		if diff := cmp.Diff(want, got, compareConfigs); diff != "" {
+			t.Errorf("%s, want -, got +:\n%s", name, diff)
+		}
+	}
+	for _, text := range []string{"", "\n\n", "# only a comment\n", "---\n", "null\n", "{}\n", "\ufeff"} {
+		got, err := fromText(nil, text)
+		if err != nil || got.StopTimeout != DefaultStopTimeout || len(got.Main.Spec.Command) > 0 {
+			t.Errorf("%q is not an empty configuration: %+v, %v", text, got, err)
+		}
+	}
+}
+
+// A list of words takes numbers and booleans as they are written.
+func TestWordsKeepTheirText(t *testing.T) {
+	t.Parallel()
+	c, err := fromText([]string{"N=007"}, `main:
+  command: [a, 1, 0600, 0x1F, 1_000, 1.50, yes, True, .inf, 1e3, "", '#', "${N}", 2026-01-02, $$x]
+  environment: {A: 0600, B: no, C: 1.0, D: "", 5: x}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"a", "1", "0600", "0x1F", "1_000", "1.50", "yes", "True", ".inf", "1e3", "", "#", "007", "2026-01-02", "$x"}
+	if diff := cmp.Diff(want, c.Main.Spec.Command); diff != "" {
+		t.Errorf("command, want -, got +:\n%s", diff)
+	}
+	env := map[string]string{"A": "0600", "B": "no", "C": "1.0", "D": "", "5": "x"}
+	if diff := cmp.Diff(env, c.Main.Spec.Environment); diff != "" {
+		t.Errorf("environment, want -, got +:\n%s", diff)
+	}
+}
+
+// A unit that is switched off can say by what, and never says what a variable holds.
+func TestEnabled(t *testing.T) {
+	t.Parallel()
+	env := []string{"ON=Yes", "OFF=OFF", "EMPTY=", "ONE=1"}
+	tests := []struct {
+		value string
+		want  unit.Switch
+	}{
+		{`true`, unit.Switch{On: true}},
+		{`"1"`, unit.Switch{On: true}},
+		{`oN`, unit.Switch{On: true}},
+		{`no`, unit.Switch{Because: "enabled is false in a.yaml:4"}},
+		{`0`, unit.Switch{Because: "enabled is false in a.yaml:4"}},
+		{`""`, unit.Switch{Because: "enabled is false in a.yaml:4"}},
+		{`${ON:-false}`, unit.Switch{On: true, Because: "ON is on"}},
+		{`${ONE}`, unit.Switch{On: true, Because: "ONE is on"}},
+		{`${OFF:-true}`, unit.Switch{Because: "OFF is off"}},
+		{`${EMPTY}`, unit.Switch{Because: "EMPTY is empty"}},
+		{`${EMPTY:-false}`, unit.Switch{Because: "EMPTY is empty"}},
+		{`${NOPE:-false}`, unit.Switch{Because: "NOPE is not set"}},
+		{`${NOPE:-${EMPTY:-no}}`, unit.Switch{Because: "NOPE is not set and EMPTY is empty"}},
+		{`${NOPE:-${OFF}}`, unit.Switch{Because: "OFF is off"}},
+		{`${NOPE:-true}`, unit.Switch{On: true, Because: "NOPE is not set"}},
+	}
+	for _, test := range tests {
+		c, err := fromText(env, service("enabled: "+test.value))
+		if err != nil {
+			t.Errorf("%s: %v", test.value, err)
+			continue
+		}
+		if got := c.Services[0].Enabled; got != test.want {
+			t.Errorf("%s: got %+v, want %+v", test.value, got, test.want)
+		}
+	}
+}
+
+// Every key that is not in the reference configuration is taken too.
+func TestOtherKeys(t *testing.T) {
+	t.Parallel()
+	c, err := fromText([]string{"DIR=/srv", "PORT=80"}, `
+stop_timeout: 1m
+main: {environment: {A: b}, working_dir: "${DIR}/x", stop_signal: quit, stop_grace_period: 1h30m}
+services:
+  b:
+    command: [b]
+    labels: {tier: web}
+    user: 10:20
+    stop_signal: 40
+    exit_codes: {TERM: done, 9: fail}
+    depends_on: {a: {condition: ready}}
+    env_file: /etc/b.env
+  a: {command: [a], depends_on: [b, c@d], env_file: [/x, /y], log: {}}
+templates:
+  t:
+    command: [t, "%i"]
+    readiness: {tcp: "%i:80%i"}
+    instances: {managers: [ops, "group:100", "group:wheel"], initial: up, max: 0, exclusive: no}
+    overrides: {one: {environment: {A: "1"}}}
+  s:
+    command: [s]
+    readiness: {tcp: "[::1]:${PORT}"}
+prepare:
+  users: {app: {uid: 5, gid: "6"}}
+  directories: [{path: /a, mode: 0o755, repair: none}]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Main.Spec, (unit.Spec{
+		Name: "main", Kind: unit.Main, Enabled: unit.Switch{On: true}, Environment: map[string]string{"A": "b"}, WorkingDir: "/srv/x",
+		Restart: unit.RestartNever, StopSignal: 3, StopGracePeriod: 90 * time.Minute,
+	}); !cmp.Equal(want, got) {
+		t.Error(cmp.Diff(want, got))
+	}
+	if a, b := c.Services[0], c.Services[1]; a.Name != "a" || b.Name != "b" || b.User != "10:20" || b.StopSignal != 40 ||
+		b.Labels["tier"] != "web" || !cmp.Equal(b.ExitRules, unit.ExitRules{{Signal: 15}: "done", {Code: 9}: "fail"}) {
+		t.Errorf("services are %+v", c.Services)
+	}
+	one := c.Templates[1]
+	if one.Max != 0 || one.Initial != "up" || one.Managers.String() != "ops, group:100, group:wheel" || one.Overrides["one"].Environment["A"] != "1" {
+		t.Errorf("template t is %+v", one)
+	}
+	if two := c.Templates[0]; two.Name != "s" || two.Max != unit.DefaultMax || two.Initial != "down" || two.Names.String() != unit.DefaultNamePattern.String() {
+		t.Errorf("template s is %+v", two)
+	}
+	if len(c.Notices) != 7 {
+		t.Errorf("got %d notices, want 7: %v", len(c.Notices), c.Notices)
+	}
+}
+
+// What Show writes is masked, says why a unit is off, and loads as the same configuration.
+func TestShow(t *testing.T) {
+	t.Parallel()
+	c, err := fromText([]string{"HERMES_HOME=/opt/da$ta"}, reference(t), `
+services:
+  true: {command: ["a\nb", "$$x", "null", "é\u200b", "'\"", "- a", ": ", "%%i"], environment: {PASSWORD: hunter2, "no": b}, stop_signal: 40, exit_codes: {HUP: done}, labels: {"a b": "c: d"}, working_dir: /w}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := c.Show(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"PASSWORD: \"***\"", "enabled: false  # HERMES_DASHBOARD is not set", "stop_grace_period: 20s", "# a.yaml:23:5: templates.gateway.log is not"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("Show does not say %s:\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "hunter2") {
+		t.Errorf("Show prints an environment value:\n%s", &out)
+	}
+	checkShown(t, c)
+}
+
+// checkShown checks that what Show writes says the same as c.
+func checkShown(t *testing.T, c *Config) {
+	t.Helper()
+	var out, again bytes.Buffer
+	if err := c.Show(&out); err != nil {
+		t.Fatal(err)
+	}
+	second, err := fromText(nil, out.String())
+	if err != nil {
+		t.Fatalf("what Show writes does not load: %v\n%s", err, &out)
+	}
+	second.Files, second.Notices = c.Files, c.Notices
+	for i := range second.Services {
+		second.Services[i].Enabled.Because = c.Services[i].Enabled.Because
+	}
+	if err := second.Show(&again); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(out.String(), again.String()); diff != "" {
+		t.Errorf("shown twice, first -, then +:\n%s", diff)
+	}
+}
+
+func TestReadableDurations(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", 500 * time.Millisecond: "500ms", 10 * time.Second: "10s", time.Minute: "1m", 20 * time.Minute: "20m",
+		time.Hour: "1h", 90 * time.Minute: "1h30m", 10 * time.Hour: "10h", time.Hour + time.Second: "1h0m1s",
+	} {
+		if got := readable(d); got != want {
+			t.Errorf("%d is %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestSuggest(t *testing.T) {
+	t.Parallel()
+	known := map[string]int{"user": 0, "command": 0, "environment": 0, "exit_codes": 0, "log": 0}
+	for unknown, want := range map[string]string{
+		"usr": "user", "uesr": "user", "comand": "command", "enviroment": "environment", "exit-codes": "exit_codes", "logs": "log",
+		"http": "", "x": "", "": "", strings.Repeat("user", 50): "",
+	} {
+		if want != "" {
+			want = "; did you mean " + want + "?"
+		}
+		if got := suggest(unknown, known); got != want {
+			t.Errorf("suggest(%q) is %q, want %q", unknown, got, want)
+		}
+	}
+}
+
+func BenchmarkReference(b *testing.B) {
+	text := reference(b)
+	env := []string{"HERMES_HOME=/opt/data"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := fromText(env, text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

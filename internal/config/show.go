@@ -1,0 +1,204 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pintle/internal/unit"
+)
+
+// masked stands for an environment value, all of which are secret.
+const masked = "***"
+
+// Show writes the effective configuration, with every default filled in, as YAML
+// that Load takes again; only the values of environments are masked. Notices stand
+// at the end as comments. Its error is w's.
+func (c *Config) Show(w io.Writer) error {
+	var p printer
+	for _, file := range c.Files {
+		p.line(0, "# from %s", strings.Map(printable, file))
+	}
+	p.line(0, "main:")
+	p.spec(1, &c.Main.Spec)
+	if len(c.Main.Subcommands) > 0 {
+		p.line(1, "subcommands: %s", flowList(c.Main.Subcommands))
+	}
+	if len(c.Services) > 0 {
+		p.line(0, "services:")
+	}
+	for i := range c.Services {
+		s := &c.Services[i]
+		p.line(1, "%s:", plain(string(s.Name)))
+		because := ""
+		if s.Enabled.Because != "" {
+			because = "  # " + strings.Map(printable, s.Enabled.Because)
+		}
+		p.line(2, "enabled: %t%s", s.Enabled.On, because)
+		p.spec(2, s)
+	}
+	if len(c.Templates) > 0 {
+		p.line(0, "templates:")
+	}
+	for i := range c.Templates {
+		p.line(1, "%s:", plain(c.Templates[i].Name))
+		p.template(2, &c.Templates[i])
+	}
+	if c.StateDirectory != "" {
+		p.line(0, "state_directory: %s", plain(c.StateDirectory))
+	}
+	p.line(0, "stop_timeout: %s", readable(c.StopTimeout))
+	for _, n := range c.Notices {
+		p.line(0, "# %s", strings.Map(printable, n.String()))
+	}
+	_, err := w.Write(p.Bytes())
+	return err
+}
+
+// printer is a buffer with indented lines.
+type printer struct{ bytes.Buffer }
+
+func (p *printer) line(level int, format string, args ...any) {
+	p.WriteString(strings.Repeat("  ", level))
+	fmt.Fprintf(p, format, args...)
+	p.WriteByte('\n')
+}
+
+// mapping writes a key and the mapping under it, sorted; nothing where it is empty.
+func (p *printer) mapping(level int, name string, m map[string]string) {
+	if len(m) == 0 {
+		return
+	}
+	p.line(level, "%s:", name)
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		p.line(level+1, "%s: %s", quoteKey(k), plain(m[k]))
+	}
+}
+
+func (p *printer) spec(level int, s *unit.Spec) {
+	if len(s.Command) > 0 {
+		p.line(level, "command: %s", flowList(s.Command))
+	}
+	if s.User != "" {
+		p.line(level, "user: %s", plain(s.User))
+	}
+	p.environment(level, s.Environment)
+	if s.WorkingDir != "" {
+		p.line(level, "working_dir: %s", plain(s.WorkingDir))
+	}
+	if s.Kind != unit.Main {
+		p.line(level, "restart: %s", s.Restart)
+		p.exitRules(level, s.ExitRules)
+		if s.Readiness != nil {
+			p.line(level, "readiness: {tcp: %s}", plain(s.Readiness.TCP))
+		}
+		p.mapping(level, "labels", s.Labels)
+	}
+	stop := s.StopSignal.String()
+	if !strings.HasPrefix(stop, "SIG") {
+		stop = strconv.Itoa(int(s.StopSignal))
+	}
+	p.line(level, "stop_signal: %s", stop)
+	p.line(level, "stop_grace_period: %s", readable(s.StopGracePeriod))
+}
+
+func (p *printer) environment(level int, env map[string]string) {
+	hidden := make(map[string]string, len(env))
+	for name := range env {
+		hidden[name] = masked
+	}
+	p.mapping(level, "environment", hidden)
+}
+
+func (p *printer) exitRules(level int, rules unit.ExitRules) {
+	if len(rules) == 0 {
+		return
+	}
+	words := make(map[string]string, len(rules))
+	for exit, verdict := range rules {
+		word := strconv.Itoa(exit.Code)
+		if exit.Signal != 0 {
+			word = exit.Signal.String()
+		}
+		words[word] = string(verdict)
+	}
+	p.mapping(level, "exit_codes", words)
+}
+
+func (p *printer) template(level int, t *unit.Template) {
+	p.spec(level, &t.Spec)
+	p.line(level, "instances:")
+	p.line(level+1, "names: %s", plain(t.Names.String()))
+	managers := slices.Clone(t.Managers.Users)
+	for _, g := range t.Managers.Groups {
+		managers = append(managers, "group:"+g)
+	}
+	if len(managers) > 0 {
+		p.line(level+1, "managers: %s", flowList(managers))
+	}
+	p.line(level+1, "max: %d", t.Max)
+	if len(t.Always) > 0 {
+		p.line(level+1, "always: %s", flowList(t.Always))
+	}
+	p.line(level+1, "initial: %s", t.Initial)
+	if len(t.Overrides) == 0 {
+		return
+	}
+	p.line(level, "overrides:")
+	for _, name := range slices.Sorted(maps.Keys(t.Overrides)) {
+		o := t.Overrides[name]
+		p.line(level+1, "%s:", plain(name))
+		if len(o.Command) > 0 {
+			p.line(level+2, "command: %s", flowList(o.Command))
+		}
+		p.environment(level+2, o.Environment)
+	}
+}
+
+func flowList(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = plain(w)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// plain is a value as YAML, with quotes where any reader of YAML could need them.
+func plain(s string) string {
+	return quoteKey(strings.ReplaceAll(s, "$", "$$"))
+}
+
+// quoteKey is a key as YAML. In keys nothing is expanded.
+func quoteKey(s string) string {
+	switch strings.ToLower(s) {
+	case "null", "true", "false", "yes", "no", "on", "off", "y", "n":
+		return strconv.Quote(s)
+	}
+	for i, c := range s {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '/' || c == '_'
+		if !letter && (i == 0 || !strings.ContainsRune("0123456789.@-", c)) {
+			return strconv.Quote(s)
+		}
+	}
+	if s == "" {
+		return `""`
+	}
+	return s
+}
+
+// readable is a duration without the zeros that time.Duration prints: 1m, not 1m0s.
+func readable(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

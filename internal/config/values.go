@@ -1,0 +1,361 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"pintle/internal/unit"
+)
+
+// A value is a single value of the file. The decoder fills its base and then has it
+// checked; the error of check is a cause, to be read after "cannot use KEY: ".
+type value interface {
+	base() *scalar
+	check() error
+}
+
+// scalar is a single value as text, with what is known of where it came from.
+type scalar struct {
+	text string
+	at   Position
+	// vars are the variables that were consulted for it.
+	vars []variable
+}
+
+func (s *scalar) base() *scalar { return s }
+
+// given tells whether the file has the value at all.
+func (s *scalar) given() bool { return s.at.Line > 0 }
+
+// shown is the value as an error may have it: never what a variable holds, for that is secret.
+func (s *scalar) shown() string {
+	var used, absent []string
+	for _, v := range s.vars {
+		if v.state == filled {
+			used = append(used, v.name)
+		} else {
+			absent = append(absent, v.String())
+		}
+	}
+	switch {
+	case len(used) > 0:
+		return "the value from " + strings.Join(used, " and ")
+	case len(absent) > 0:
+		return quote(s.text) + " (" + strings.Join(absent, " and ") + ")"
+	}
+	return quote(s.text)
+}
+
+// quote shows text on one line, and not all of a long one.
+func quote(s string) string {
+	if runes := []rune(s); len(runes) > 60 {
+		return strconv.Quote(string(runes[:60])) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// word is any text.
+type word struct{ scalar }
+
+func (*word) check() error { return nil }
+
+// texts takes the text out of a list of words.
+func texts(words []word) []string {
+	if words == nil {
+		return nil
+	}
+	out := make([]string, len(words))
+	for i := range words {
+		out[i] = words[i].text
+	}
+	return out
+}
+
+// duration is a length of time up to maxDuration.
+type duration struct {
+	scalar
+	d time.Duration
+}
+
+const maxDuration = 24 * time.Hour
+
+func (v *duration) check() error {
+	d, err := time.ParseDuration(v.text)
+	if _, bare := strconv.ParseFloat(v.text, 64); bare == nil {
+		return fmt.Errorf("%s has no unit; write a duration such as 10s", v.shown())
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s is no duration such as 500ms, 10s or 1h30m", v.shown())
+	case d < 0:
+		return fmt.Errorf("%s is negative", v.shown())
+	case d > maxDuration:
+		return fmt.Errorf("%s is longer than 24h", v.shown())
+	}
+	v.d = d
+	return nil
+}
+
+// count is a number of things.
+type count struct {
+	scalar
+	n int
+}
+
+const maxCount = 1_000_000
+
+func (v *count) check() error {
+	n, err := strconv.ParseUint(v.text, 10, 32)
+	if err != nil || n > maxCount {
+		return fmt.Errorf("%s is no whole number from 0 to %d", v.shown(), maxCount)
+	}
+	v.n = int(n)
+	return nil
+}
+
+// id is a uid or a gid.
+type id struct{ scalar }
+
+// maxID is the largest uid; the number above it means "no change" to chown(2).
+const maxID = 1<<32 - 2
+
+func (v *id) check() error {
+	if n, err := strconv.ParseUint(v.text, 10, 32); err != nil || n > maxID {
+		return fmt.Errorf("%s is no id from 0 to %d", v.shown(), maxID)
+	}
+	return nil
+}
+
+// size is a number of bytes: 1MB is 1000 times 1000 of them, 1MiB 1024 times 1024.
+type size struct{ scalar }
+
+func (v *size) check() error {
+	digits := strings.TrimRight(v.text, "BiKkMG")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	if err != nil {
+		return fmt.Errorf("%s is no size such as 64KiB or 1MB", v.shown())
+	}
+	switch v.text[len(digits):] {
+	case "B", "kB", "KB", "MB", "GB", "KiB", "MiB", "GiB":
+	case "":
+		return fmt.Errorf("%s has no unit; write a size such as 64KiB or 1MB", v.shown())
+	default:
+		return fmt.Errorf("%s is no size such as 64KiB or 1MB", v.shown())
+	}
+	if n == 0 {
+		return fmt.Errorf("%s is too small", v.shown())
+	}
+	return nil
+}
+
+// mode is a file's permission bits, octal as chmod(1) has them.
+type mode struct{ scalar }
+
+func (v *mode) check() error {
+	digits := strings.TrimPrefix(v.text, "0o")
+	n, err := strconv.ParseUint(digits, 8, 16)
+	if err != nil || len(digits) < 3 || n > 0o7777 {
+		return fmt.Errorf("%s is no octal mode such as 0644", v.shown())
+	}
+	return nil
+}
+
+// flag is a boolean: the words of YAML 1.1 and of Docker's users, in any case. Empty is
+// false, so that an empty variable is an unset one.
+type flag struct {
+	scalar
+	on bool
+}
+
+func (v *flag) check() error {
+	switch strings.ToLower(v.text) {
+	case "1", "true", "yes", "on":
+		v.on = true
+	case "0", "false", "no", "off", "":
+		v.on = false
+	default:
+		return fmt.Errorf("%s is no boolean; write true or false", v.shown())
+	}
+	return nil
+}
+
+// because says what made the flag what it is; empty when it is on and the file says so itself.
+func (v *flag) because(key string) string {
+	word := "off"
+	if v.on {
+		word = "on"
+	}
+	var decided, absent []string
+	for _, used := range v.vars {
+		if used.state == filled {
+			decided = append(decided, used.name+" is "+word)
+		} else {
+			absent = append(absent, used.String())
+		}
+	}
+	switch {
+	case len(decided) > 0:
+		return strings.Join(decided, " and ")
+	case len(absent) > 0:
+		return strings.Join(absent, " and ")
+	case v.on:
+		return ""
+	}
+	return fmt.Sprintf("%s is false in %s:%d", key, v.at.File, v.at.Line)
+}
+
+// signal is a signal's name or number.
+type signal struct {
+	scalar
+	sig unit.Signal
+}
+
+func (v *signal) check() error {
+	sig, err := unit.ParseSignal(v.text)
+	if err != nil {
+		return fmt.Errorf("%s is no signal", v.shown())
+	}
+	v.sig = sig
+	return nil
+}
+
+// wordSet names the words that a oneOf may be.
+type wordSet interface{ words() []string }
+
+type (
+	restartWords   struct{}
+	verdictWords   struct{}
+	initialWords   struct{}
+	conditionWords struct{}
+	repairWords    struct{}
+)
+
+func (restartWords) words() []string {
+	return []string{string(unit.RestartAlways), string(unit.RestartOnFailure), string(unit.RestartNever)}
+}
+
+func (verdictWords) words() []string {
+	return []string{string(unit.VerdictDone), string(unit.VerdictRestart), string(unit.VerdictFail)}
+}
+
+func (initialWords) words() []string   { return []string{unit.InitialUp, unit.InitialDown} }
+func (conditionWords) words() []string { return []string{"started", "ready", "done"} }
+func (repairWords) words() []string    { return []string{"none", "tree"} }
+
+// oneOf is one word of a set.
+type oneOf[W wordSet] struct{ scalar }
+
+func (v *oneOf[W]) check() error {
+	var set W
+	words := set.words()
+	for _, w := range words {
+		if v.text == w {
+			return nil
+		}
+	}
+	last := len(words) - 1
+	return fmt.Errorf("%s is not %s or %s", v.shown(), strings.Join(words[:last], ", "), words[last])
+}
+
+// owner is "name", "uid", "name:group" or "uid:gid"; empty is pintle's own user.
+type owner struct{ scalar }
+
+func (v *owner) check() error {
+	user, group, both := strings.Cut(v.text, ":")
+	if v.text == "" {
+		return nil
+	}
+	if !account(user) || both && !account(group) {
+		return fmt.Errorf("%s is not of the form name, uid, name:group or uid:gid", v.shown())
+	}
+	return nil
+}
+
+// account tells whether s can be a user's or group's name or number. What can be in a
+// passwd file is allowed; a number must be one that the kernel has.
+func account(s string) bool {
+	if strings.Trim(s, "0123456789") == "" {
+		n, err := strconv.ParseUint(s, 10, 32)
+		return err == nil && n <= maxID
+	}
+	return s[0] != '-' && !strings.ContainsAny(s, ":/, \t\n")
+}
+
+// manager is a user, or "group:NAME".
+type manager struct {
+	scalar
+	name  string
+	group bool
+}
+
+func (v *manager) check() error {
+	v.name, v.group = strings.CutPrefix(v.text, "group:")
+	if !account(v.name) {
+		return fmt.Errorf("%s is neither a user nor group:NAME", v.shown())
+	}
+	return nil
+}
+
+// directory is an absolute path; empty counts as not given.
+type directory struct{ scalar }
+
+func (v *directory) check() error {
+	if v.text != "" && !path.IsAbs(v.text) {
+		return fmt.Errorf("%s is no absolute path", v.shown())
+	}
+	return nil
+}
+
+// file is an absolute path that must not be empty.
+type file struct{ scalar }
+
+func (v *file) check() error {
+	if !path.IsAbs(v.text) {
+		return fmt.Errorf("%s is no absolute path", v.shown())
+	}
+	return nil
+}
+
+// address is host:port, where %i may stand for an instance's name.
+type address struct{ scalar }
+
+func (v *address) check() error {
+	host, port, err := net.SplitHostPort(v.text)
+	if err != nil || host == "" || strings.ContainsAny(host, " \t\n/") {
+		return fmt.Errorf("%s is not of the form host:port", v.shown())
+	}
+	if strings.Contains(port, "%i") {
+		return nil // known only when an instance exists
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%s has no port from 1 to 65535", v.shown())
+	}
+	return nil
+}
+
+// pattern is a regular expression for whole names.
+type pattern struct {
+	scalar
+	names unit.NamePattern
+}
+
+func (v *pattern) check() error {
+	if v.text == "" {
+		return errors.New("it is empty, and would allow no name")
+	}
+	// By itself first: "a)|(b" is no expression, but inside the anchors' group it would be one that is not anchored.
+	_, err := regexp.Compile(v.text)
+	if err == nil {
+		v.names, err = unit.ParseNamePattern(v.text)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no regular expression (RE2 syntax)", v.shown())
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package logs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"pintle/internal/engine"
+)
+
+var hundred = []byte(strings.Repeat("x", 99) + "\n")
+
+// Intake of 100-byte lines through real pipes, from one and from 200 writers that share the bytes; a writer gives its
+// pipe as much as that holds. The console, where there is one, takes everything at once.
+func BenchmarkIntake(b *testing.B) {
+	for _, console := range []io.Writer{nil, io.Discard} {
+		for _, writers := range []int{1, 200} {
+			b.Run(fmt.Sprintf("writers=%d/console=%v", writers, console != nil), func(b *testing.B) {
+				raiseFileLimit(b, 2*200+100)
+				chunk := bytes.Repeat(hundred, 640)
+				book := NewBook(Options{Console: console})
+				b.SetBytes(int64(len(chunk)))
+				b.ReportAllocs()
+				var done sync.WaitGroup
+				turns := make(chan bool, 1024)
+				for i := range writers {
+					r, w := pipe(b)
+					book.Journal(journalName(i)).Capture(1, engine.Stdout, r)
+					done.Go(func() {
+						for range turns {
+							if _, err := w.Write(chunk); err != nil {
+								b.Error(err)
+							}
+						}
+						w.Close()
+					})
+				}
+				for b.Loop() {
+					turns <- true
+				}
+				close(turns)
+				done.Wait()
+				closed(b, book)
+			})
+		}
+	}
+}
+
+// What a chunk of 100-byte lines takes without the pipe.
+func BenchmarkTake(b *testing.B) {
+	j := NewBook(Options{}).Journal(name)
+	var s splitter
+	chunk := bytes.Repeat(hundred, 320)
+	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
+	for b.Loop() {
+		j.take(&s, 1, engine.Stdout, chunk)
+	}
+}
+
+// From a line's write to its arrival at a follower, with 200 quiet units beside.
+func BenchmarkFollow(b *testing.B) {
+	raiseFileLimit(b, 2*200+100)
+	book := NewBook(Options{})
+	for i := range 200 {
+		r, _ := pipe(b)
+		book.Journal(journalName(i)).Capture(1, engine.Stdout, r)
+	}
+	r, w := pipe(b)
+	j := book.Journal(name)
+	j.Capture(1, engine.Stdout, r)
+	seen := make(chan bool)
+	go func() {
+		for range j.Read(b.Context(), 0, true) {
+			seen <- true
+		}
+	}()
+	for b.Loop() {
+		if _, err := w.Write(hundred); err != nil {
+			b.Fatal(err)
+		}
+		<-seen
+	}
+}

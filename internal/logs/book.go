@@ -1,0 +1,223 @@
+// Package logs keeps what units say: it reads the output of their runs, keeps
+// the newest of it in memory, gives it to readers and followers, and shows it
+// on the container's console.
+//
+// It promises that a run's pipe is always drained at full speed: nothing that
+// reads a journal, and nothing that happens to the console, ever makes a service
+// wait. Stdout and stderr are kept apart, each in its own order, and every line
+// of a unit has a number that grows by one. The bytes of a line are kept as they
+// are: NUL, invalid UTF-8, escape sequences and a "\r" before the newline are
+// the service's, and nothing here interprets, replaces or removes them. A line
+// is what stands before a "\n"; where no "\n" ended it (it is longer than 64 KiB
+// and goes on in the next line, or the stream ended there) the line is marked
+// Partial. So a stream can be put together again byte by byte.
+//
+// Memory is bounded: each unit that has written has one ring of at most
+// Options.RingBytes, its bookkeeping included; an idle pipe holds no buffer; a
+// stalled console holds at most 1 MiB. The oldest lines make room for new ones.
+//
+// It does not promise that a line is kept for ever (a journal is memory, and
+// ends with the process), nor that a terminal is safe from what a service
+// prints: who shows lines on a terminal decides what to do about control
+// characters. The console shows them raw, as docker logs does.
+package logs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pintle/internal/unit"
+)
+
+// Own is the stream of the lines that are pintle's own words.
+const Own = "pintle"
+
+// DefaultRingBytes is how much of a unit's output is kept where Options does not say.
+const DefaultRingBytes = 64 << 10
+
+// Options says how a Book keeps and shows lines.
+type Options struct {
+	// RingBytes bounds the memory that the lines of one unit take, the bookkeeping of each included; 0 means
+	// DefaultRingBytes. The newest line is always kept, even one that is larger than that.
+	RingBytes int
+	// Console shows every line of every unit as "NAME | text"; nil shows them nowhere. It may block for as long as it
+	// likes. An *os.File is written to without Go's rule that a broken pipe at descriptor 1 or 2 ends the process.
+	Console io.Writer
+	// Now is the clock; nil means the system's.
+	Now func() time.Time
+}
+
+// Book holds the output of all units. Its methods and those of its journals may be called by any goroutine.
+type Book struct {
+	ringBytes int
+	now       func() time.Time
+	console   *console // nil: none
+	buffers   sync.Pool
+
+	mu       sync.Mutex
+	journals map[unit.Name]*Journal
+	// captures are those whose reader is open; who takes one out of the set closes its reader.
+	captures map[*capture]struct{}
+	closed   bool
+	drained  chan struct{} // made by Close, closed when captures is empty
+}
+
+// NewBook makes an empty Book. It has no goroutine until something is captured or shown.
+func NewBook(o Options) *Book {
+	b := &Book{
+		ringBytes: o.RingBytes,
+		now:       o.Now,
+		journals:  map[unit.Name]*Journal{},
+		captures:  map[*capture]struct{}{},
+	}
+	if b.ringBytes <= 0 {
+		b.ringBytes = DefaultRingBytes
+	}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	if o.Console != nil {
+		b.console = newConsole(o.Console, b.now)
+	}
+	b.buffers.New = func() any { return new(buffer) }
+	return b
+}
+
+// Journal is the journal of the named unit; it is made on first use, and takes no memory to speak of until the unit
+// writes.
+func (b *Book) Journal(name unit.Name) *Journal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j, ok := b.journals[name]
+	if !ok {
+		j = newJournal(b, name)
+		j.ended = b.closed
+		b.journals[name] = j
+	}
+	return j
+}
+
+// Forget drops the journal of a unit that was removed. Followers are given what was kept and then end; with the last
+// of them the memory is freed. What still comes from the unit's pipes is drained, and shown on the console only.
+func (b *Book) Forget(name unit.Name) {
+	b.mu.Lock()
+	j := b.journals[name]
+	delete(b.journals, name)
+	b.mu.Unlock()
+	if j != nil {
+		j.end()
+	}
+}
+
+// Say shows a line of pintle's own that belongs to no unit on the console, and only there. It never waits: what is
+// said this way takes its turn behind the lines of the units, and cannot be held up by a stalled console.
+func (b *Book) Say(text string) {
+	if b.console != nil {
+		for line := range strings.Lines(text) {
+			b.console.add(Own, []byte(strings.TrimSuffix(line, "\n")))
+		}
+	}
+}
+
+// Conditions are the things that are not as they should be, each one sentence.
+func (b *Book) Conditions() []string {
+	if b.console == nil {
+		return nil
+	}
+	return b.console.conditions()
+}
+
+// Close waits until every capture has reached its pipe's end and the console has been written, but no longer than ctx
+// lasts; then it closes the pipes that are still open and ends all followers. The error says what was left: pipes that
+// somebody holds open, lines that the console did not take. Nothing can be captured afterwards.
+func (b *Book) Close(ctx context.Context) error {
+	var left []string
+	if open := b.closeCaptures(ctx); len(open) > 0 {
+		left = append(left, "still open: "+enumerate(open))
+	}
+	if b.console != nil {
+		if n := b.console.flush(ctx); n > 0 {
+			left = append(left, fmt.Sprintf("not written to the console: %d lines", n))
+		}
+	}
+	b.mu.Lock()
+	journals := slices.Collect(maps.Values(b.journals))
+	b.mu.Unlock()
+	for _, j := range journals {
+		j.end()
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("cannot finish the logs: %s", strings.Join(left, "; "))
+	}
+	return nil
+}
+
+// closeCaptures waits for the captures and closes those that ctx does not leave time for; it returns their names.
+func (b *Book) closeCaptures(ctx context.Context) []string {
+	b.mu.Lock()
+	b.closed = true
+	if b.drained == nil {
+		b.drained = make(chan struct{})
+		if len(b.captures) == 0 {
+			close(b.drained)
+		}
+	}
+	drained := b.drained
+	b.mu.Unlock()
+
+	select {
+	case <-drained:
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	open := slices.Collect(maps.Keys(b.captures))
+	for _, c := range open {
+		b.remove(c)
+	}
+	b.mu.Unlock()
+	names := make([]string, len(open))
+	for i, c := range open {
+		c.r.Close() // for reading only: nothing is lost by an error
+		names[i] = c.String()
+	}
+	slices.Sort(names)
+	return names
+}
+
+// add puts c into the set of captures, unless the book is closed.
+func (b *Book) add(c *capture) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.captures[c] = struct{}{}
+	return true
+}
+
+// remove takes c out of the set of captures and tells whether it was there. The caller holds b.mu.
+func (b *Book) remove(c *capture) bool {
+	if _, ok := b.captures[c]; !ok {
+		return false
+	}
+	delete(b.captures, c)
+	if len(b.captures) == 0 && b.drained != nil {
+		close(b.drained)
+	}
+	return true
+}
+
+// enumerate lists words for a sentence, and not all of many.
+func enumerate(words []string) string {
+	const most = 8
+	if len(words) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+	}
+	return strings.Join(words, ", ")
+}

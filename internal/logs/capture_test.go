@@ -1,0 +1,285 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pintle/internal/engine"
+)
+
+// What a run writes before it dies is kept, to the last half line, also what a process wrote that it left the pipe to.
+func TestCaptureOfProcesses(t *testing.T) {
+	t.Parallel()
+	b := NewBook(Options{})
+	j := b.Journal(name)
+	out, outWriter := pipe(t)
+	errs, errWriter := pipe(t)
+	cmd := exec.Command("/bin/sh", "-c", `
+		echo one; echo oops >&2
+		(echo two; read never; printf 'left to a grandchild') </dev/null &
+		exec 3>&1 1>&-; echo three >&3
+		wait; printf half >&2; kill -9 $$`)
+	cmd.Stdout, cmd.Stderr = outWriter, errWriter
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	j.Capture(3, engine.Stdout, out)
+	j.Capture(3, engine.Stderr, errs)
+	outWriter.Close()
+	errWriter.Close()
+	_ = cmd.Wait() // killed by itself
+	closed(t, b)
+
+	streams := map[string][]string{}
+	for _, l := range j.Tail(-1) {
+		text := l.Text
+		if l.Partial {
+			text += "…"
+		}
+		streams[l.Stream] = append(streams[l.Stream], text)
+	}
+	slices.Sort(streams[engine.Stdout]) // two processes wrote at the same time
+	if got, want := fmt.Sprint(streams), "map[stderr:[oops half…] stdout:[left to a grandchild… one three two]]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A stream can be put together again from its lines, byte by byte, whatever its bytes are.
+func TestCaptureIsLossless(t *testing.T) {
+	t.Parallel()
+	var input bytes.Buffer
+	for i := range 50_000 {
+		fmt.Fprintf(&input, "%d\x00\xff\r\n%s", i, strings.Repeat("\n", i%3))
+	}
+	input.WriteString(strings.Repeat("long ", 100_000))
+	for _, kind := range []string{"file", "other reader"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			b := NewBook(Options{RingBytes: 16 << 20})
+			j := b.Journal(name)
+			var r io.ReadCloser
+			var w io.WriteCloser
+			if kind == "file" {
+				r, w = pipe(t)
+			} else {
+				r, w = io.Pipe()
+			}
+			j.Capture(1, engine.Stdout, r)
+			if _, err := w.Write(input.Bytes()); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			closed(t, b)
+			var got bytes.Buffer
+			for _, l := range j.Tail(-1) {
+				got.WriteString(l.Text)
+				if !l.Partial {
+					got.WriteByte('\n')
+				}
+			}
+			if !bytes.Equal(got.Bytes(), input.Bytes()) {
+				t.Errorf("%d bytes became %d others", input.Len(), got.Len())
+			}
+		})
+	}
+}
+
+// The pipe of a run is drained at full speed although a follower stalls and the console takes nothing.
+func TestNothingStallsARun(t *testing.T) {
+	t.Parallel()
+	console := newStalled()
+	b := NewBook(Options{Console: console})
+	j := b.Journal(name)
+	r, w := pipe(t)
+	j.Capture(1, engine.Stdout, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stalled := make(chan bool)
+	go func() {
+		for range j.Read(ctx, -1, true) {
+			stalled <- true
+			<-ctx.Done()
+		}
+	}()
+	line := []byte(strings.Repeat("x", 99) + "\n")
+	for i := range 200_000 { // 20 MB
+		if _, err := w.Write(line); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			<-stalled
+		}
+	}
+	w.Close()
+	eventually(t, "the last line is there", func() bool { l := j.Tail(1); return len(l) == 1 && l[0].Seq == 200_000 })
+	console.release()
+	closed(t, b)
+}
+
+// Close waits no longer than its context, says which pipes somebody still holds, and closes them.
+func TestCloseSaysWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	b := NewBook(Options{})
+	r, w := pipe(t)
+	j := b.Journal(name)
+	j.Capture(4, engine.Stderr, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := b.Close(ctx)
+	if want := "cannot finish the logs: still open: stderr of gateway@coder (run 4)"; err == nil || err.Error() != want {
+		t.Errorf("Close: %v, want %s", err, want)
+	}
+	eventually(t, "a write fails, because the pipe is closed", func() bool { _, err := w.WriteString("x\n"); return errors.Is(err, unix.EPIPE) })
+	closed(t, b) // nothing is left the second time
+
+	r, w = pipe(t)
+	j.Capture(5, engine.Stderr, r)
+	if _, err := w.WriteString("x\n"); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("a closed book captures: %v", err)
+	}
+}
+
+// Close ends a capture in the middle of a flood too.
+func TestCloseEndsAFlood(t *testing.T) {
+	t.Parallel()
+	b := NewBook(Options{})
+	r, w := pipe(t)
+	j := b.Journal(name)
+	j.Capture(1, engine.Stdout, r)
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for {
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, "the flood has begun", func() bool { return len(j.Tail(1)) > 0 })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if b.Close(ctx) == nil {
+		t.Error("Close says that nothing was left")
+	}
+	<-done
+}
+
+// Close waits, in virtual time, as long as its context lasts and no longer.
+func TestCloseIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBook(Options{})
+		for i := range 10 {
+			r, _ := io.Pipe()
+			b.Journal(name).Capture(uint64(i), engine.Stdout, r)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := b.Close(ctx)
+		if err == nil || !strings.HasSuffix(err.Error(), "stdout of gateway@coder (run 7) and 2 more") {
+			t.Errorf("Close: %v", err)
+		}
+		if d := time.Since(began); d != 2*time.Second {
+			t.Errorf("Close took %v", d)
+		}
+	})
+}
+
+// A reader that fails is said to, keeps what it gave, and is closed once.
+func TestReadError(t *testing.T) {
+	t.Parallel()
+	b := NewBook(Options{})
+	j := b.Journal(name)
+	var times atomic.Int32
+	j.Capture(1, engine.Stdout, readCloser{
+		Reader: io.MultiReader(strings.NewReader("a\nb"), failing{}),
+		close:  func() error { times.Add(1); return nil },
+	})
+	closed(t, b)
+	if got, want := texts(j.Tail(-1)), []string{"a", "b…", "pintle: cannot read stdout: input/output error"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	eventually(t, "the reader is closed", func() bool { return times.Load() == 1 })
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, unix.EIO }
+
+// 1,000 pipes that nothing comes from hold less than 5 MB in all, after they have been in use as before.
+func TestMemoryOfIdleCaptures(t *testing.T) {
+	const captures, limit = 1000, 5 << 20
+	raiseFileLimit(t, 2*captures+100)
+	writers := make([]*os.File, captures)
+	readers := make([]*os.File, captures)
+	for i := range captures {
+		readers[i], writers[i] = pipe(t)
+	}
+	before := memory()
+	b := NewBook(Options{})
+	for i, r := range readers {
+		b.Journal(journalName(i)).Capture(1, engine.Stdout, r)
+	}
+	fresh := memory() - before
+	for _, w := range writers {
+		if _, err := w.WriteString("hello\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range captures {
+		eventually(t, "the line is there", func() bool { return len(b.Journal(journalName(i)).Tail(1)) == 1 })
+	}
+	used := memory() - before
+	t.Logf("%d idle captures hold %d KiB fresh, %d KiB (a ring with one line each included) once used", captures, fresh>>10, used>>10)
+	if fresh > limit || used > limit {
+		t.Errorf("that is more than %d KiB", limit>>10)
+	}
+	for _, w := range writers {
+		w.Close()
+	}
+	closed(t, b)
+	runtime.KeepAlive(readers)
+}
+
+// memory is what the heap and the stacks hold.
+func memory() int {
+	for range 3 { // pools and stacks give way in a second collection
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc + m.StackInuse + m.MSpanInuse)
+}
+
+func raiseFileLimit(t testing.TB, n uint64) {
+	t.Helper()
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		t.Fatal(err)
+	}
+	if l.Cur >= n {
+		return
+	}
+	if l.Max < n {
+		t.Skipf("needs %d open files, the limit is %d", n, l.Max)
+	}
+	l.Cur = n
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,211 @@
+package logs
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+// Journal holds the newest lines of one unit, across its runs.
+type Journal struct {
+	book *Book
+	name unit.Name
+
+	mu      sync.Mutex
+	ring    ring
+	streams []string // the names of the streams seen, few; a line holds an index
+	// wake is made by a follower that has read everything, and closed and forgotten by the next line.
+	wake chan struct{}
+	// ended is set once nothing will be added any more: the unit is forgotten, or the book closed.
+	ended bool
+}
+
+func newJournal(b *Book, name unit.Name) *Journal {
+	return &Journal{book: b, name: name, ring: ring{limit: b.ringBytes, first: 1, next: 1}}
+}
+
+// Note adds a line of pintle's own, on the stream Own: "exited with code 1". A text of several lines becomes several.
+// On the console it reads "pintle | NAME exited with code 1", so that a service cannot speak in pintle's name.
+func (j *Journal) Note(run uint64, text string) {
+	var s splitter
+	j.take(&s, run, Own, append([]byte(text), '\n'))
+}
+
+// Tail returns the newest n lines, oldest first; all that are kept where n is negative.
+func (j *Journal) Tail(n int) []engine.Line {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var lines []engine.Line
+	for m := j.ring.tail(n); m.number < j.ring.next; {
+		lines = append(lines, j.line(&m))
+	}
+	return lines
+}
+
+// Read yields the newest tail lines that are kept (all of them where tail is negative). Without follow it then ends;
+// with follow it goes on with those that come, until ctx ends or the unit is forgotten. It never yields an error.
+//
+// A caller that is slower than the unit gets every line that is still kept when its turn comes. Where lines were
+// overwritten before that, it gets one line on the stream Own that says how many, with the number of the last of them.
+func (j *Journal) Read(ctx context.Context, tail int, follow bool) iter.Seq2[engine.Line, error] {
+	return func(yield func(engine.Line, error) bool) {
+		j.mu.Lock()
+		place := j.ring.tail(tail)
+		until := j.ring.next
+		j.mu.Unlock()
+		if follow {
+			until = ^uint64(0)
+		}
+		for ctx.Err() == nil {
+			lines, wake := j.batch(&place, until)
+			for _, line := range lines {
+				if !yield(line, nil) {
+					return
+				}
+			}
+			if len(lines) > 0 {
+				continue
+			}
+			if wake == nil {
+				return
+			}
+			select {
+			case <-wake:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// batch returns some of the lines from place on and before the number until, and moves place behind them. Where there
+// are none yet it returns a channel that is closed when one comes, or nil when none will.
+func (j *Journal) batch(place *mark, until uint64) ([]engine.Line, <-chan struct{}) {
+	// A batch is small, so that neither the writer waits long nor a stalled reader holds much.
+	const mostLines, mostBytes = 64, 16 << 10
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r := &j.ring
+	if place.number >= min(until, r.next) {
+		if j.ended || place.number >= until {
+			return nil, nil
+		}
+		if j.wake == nil {
+			j.wake = make(chan struct{})
+		}
+		return nil, j.wake
+	}
+	var lines []engine.Line
+	if place.number < r.first {
+		lines = append(lines, j.missed(place.number, min(r.first, until)))
+		*place = mark{r.oldest, r.first}
+	}
+	for size := 0; place.number < min(until, r.next) && len(lines) < mostLines && size < mostBytes; {
+		line := j.line(place)
+		size += len(line.Text)
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// missed is the line that stands for those from one number up to another, which are not kept any more.
+func (j *Journal) missed(from, to uint64) engine.Line {
+	e := j.ring.at(j.ring.oldest)
+	text := fmt.Sprintf("%d lines are missing here: newer ones took their place before they were read", to-from)
+	if to-from == 1 {
+		text = "1 line is missing here: newer ones took its place before it was read"
+	}
+	return engine.Line{Unit: j.name, Run: e.run, Seq: to - 1, Time: time.Unix(0, e.time).UTC(), Stream: Own, Text: text}
+}
+
+// line copies the line at m, and moves m behind it.
+func (j *Journal) line(m *mark) engine.Line {
+	e := j.ring.at(m.position)
+	line := engine.Line{
+		Unit:    j.name,
+		Run:     e.run,
+		Seq:     m.number,
+		Time:    time.Unix(0, e.time).UTC(),
+		Stream:  j.streams[e.stream],
+		Text:    j.ring.text(m.position, e),
+		Partial: e.partial,
+	}
+	m.position += uint64(e.size())
+	m.number++
+	return line
+}
+
+// take adds the lines that chunk ends to the journal and the console; s holds what has begun. All of them get the time
+// at which the chunk was read.
+func (j *Journal) take(s *splitter, run uint64, stream string, chunk []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e := entry{time: j.book.now().UnixNano(), run: run, stream: j.stream(stream)}
+	for {
+		text, partial, rest, ok := s.next(chunk)
+		if !ok {
+			break
+		}
+		e.partial = partial
+		j.add(e, text)
+		chunk = rest
+	}
+	j.rouse()
+}
+
+// finish adds what a stream ended with.
+func (j *Journal) finish(s *splitter, run uint64, stream string) {
+	text, ok := s.last()
+	if !ok {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.add(entry{time: j.book.now().UnixNano(), run: run, stream: j.stream(stream), partial: true}, text)
+	j.rouse()
+}
+
+// add adds one line. The caller holds j.mu, which keeps journal and console in the same order.
+func (j *Journal) add(e entry, text []byte) {
+	if !j.ended {
+		j.ring.append(e, text)
+	}
+	switch c := j.book.console; {
+	case c == nil:
+	case j.streams[e.stream] == Own:
+		c.add(Own, append([]byte(string(j.name)+" "), text...))
+	default:
+		c.add(string(j.name), text)
+	}
+}
+
+// rouse wakes the followers. The caller holds j.mu.
+func (j *Journal) rouse() {
+	if j.wake != nil {
+		close(j.wake)
+		j.wake = nil
+	}
+}
+
+// stream is the index of a stream's name. The caller holds j.mu.
+func (j *Journal) stream(name string) uint8 {
+	i := slices.Index(j.streams, name)
+	if i < 0 {
+		i = len(j.streams)
+		j.streams = append(j.streams, name)
+	}
+	return uint8(i)
+}
+
+// end lets the followers go once they have read what is kept.
+func (j *Journal) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ended = true
+	j.rouse()
+}

@@ -1,0 +1,25 @@
+package supervisor
+
+import "time"
+
+// This file is the only one of the package that knows the time; under testing/synctest it is virtual.
+
+// now is the time of an event.
+func now() time.Time { return time.Now() }
+
+// after puts an event into the loop when d is over.
+func (s *Supervisor) after(d time.Duration, e event) *time.Timer {
+	return time.AfterFunc(d, func() { s.queue.put(e) })
+}
+
+// pause waits, unless done is closed first; it tells whether it waited to the end.
+func pause(d time.Duration, done <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-done:
+		return false
+	}
+}

@@ -1,0 +1,285 @@
+package supervisor
+
+import (
+	"context"
+	"iter"
+	"os"
+
+	"pintle/internal/engine"
+	"pintle/internal/lifecycle"
+	"pintle/internal/store"
+	"pintle/internal/unit"
+)
+
+var _ engine.Engine = (*Supervisor)(nil)
+
+// ask runs do in the loop and returns what it answers. do may answer later, from
+// another goroutine, but must answer once.
+func ask[T any](ctx context.Context, s *Supervisor, do func(s *Supervisor, answer func(T, error))) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	answered := make(chan result, 1)
+	ok := s.queue.put(func(s *Supervisor) {
+		do(s, func(value T, err error) { answered <- result{value, err} })
+	})
+	if ok {
+		select {
+		case r := <-answered:
+			return r.value, r.err
+		case <-ctx.Done():
+			var none T
+			return none, engine.Errorf(engine.Unavailable, "cannot wait for the supervisor's answer: %v", context.Cause(ctx))
+		case <-s.done:
+		}
+	}
+	var none T
+	return none, engine.Errorf(engine.Unavailable, "cannot ask the supervisor: it has ended")
+}
+
+// Info implements engine.Engine.
+func (s *Supervisor) Info(ctx context.Context) (engine.Info, error) {
+	return ask(ctx, s, func(s *Supervisor, answer func(engine.Info, error)) {
+		info := engine.Info{
+			Version: s.o.Version, PID: os.Getpid(), UID: os.Geteuid(), Started: s.started,
+			ProcessSets: s.o.Kernel.Sets(), Stopping: s.stopping,
+		}
+		if s.o.Conditions != nil {
+			info.Conditions = s.o.Conditions()
+		}
+		answer(info, nil)
+	})
+}
+
+// List implements engine.Engine.
+func (s *Supervisor) List(ctx context.Context) ([]engine.Status, error) {
+	return ask(ctx, s, func(s *Supervisor, answer func([]engine.Status, error)) { answer(s.list(), nil) })
+}
+
+func (s *Supervisor) list() []engine.Status {
+	all := make([]engine.Status, 0, len(s.units))
+	for _, u := range s.sorted() {
+		all = append(all, u.status())
+	}
+	return all
+}
+
+// Get implements engine.Engine.
+func (s *Supervisor) Get(ctx context.Context, name unit.Name) (engine.Status, error) {
+	return s.with(ctx, "find", name, func(_ *Supervisor, u *record, answer reply) { answer(u.status(), nil) })
+}
+
+type reply func(engine.Status, error)
+
+// with asks about one unit; verb is for the error when there is none.
+func (s *Supervisor) with(ctx context.Context, verb string, name unit.Name, do func(*Supervisor, *record, reply)) (engine.Status, error) {
+	return ask(ctx, s, func(s *Supervisor, answer func(engine.Status, error)) {
+		u, ok := s.units[name]
+		if !ok {
+			answer(engine.Status{}, s.unknown(verb, name))
+			return
+		}
+		do(s, u, answer)
+	})
+}
+
+func (s *Supervisor) unknown(verb string, name unit.Name) error {
+	if _, ok := s.templates[name.Template()]; ok {
+		return engine.Errorf(engine.NotFound, "cannot %s %s: there is no such instance; pintle create %s makes it", verb, name, name)
+	}
+	return engine.Errorf(engine.NotFound, "cannot %s %s: there is no such unit", verb, name)
+}
+
+// Start implements engine.Engine.
+func (s *Supervisor) Start(ctx context.Context, name unit.Name) (engine.Status, error) {
+	return s.want(ctx, "start", name, true, lifecycle.Start)
+}
+
+// Stop implements engine.Engine.
+func (s *Supervisor) Stop(ctx context.Context, name unit.Name) (engine.Status, error) {
+	return s.want(ctx, "stop", name, false, lifecycle.Stop)
+}
+
+// Restart implements engine.Engine.
+func (s *Supervisor) Restart(ctx context.Context, name unit.Name) (engine.Status, error) {
+	return s.want(ctx, "restart", name, true, lifecycle.Restart)
+}
+
+// want changes what is desired of a unit. The answer waits until that is on disk, so that what was answered survives.
+func (s *Supervisor) want(ctx context.Context, verb string, name unit.Name, up bool, k lifecycle.EventKind) (engine.Status, error) {
+	actor := engine.ActorOf(ctx)
+	return s.with(ctx, verb, name, func(s *Supervisor, u *record, answer reply) {
+		if err := s.refuse(verb, u, up); err != nil {
+			answer(engine.Status{}, err)
+			return
+		}
+		s.intend(u, up, actor, answer, func() { s.step(u, lifecycle.Event{Kind: k}) })
+	})
+}
+
+// refuse tells why a verb can't be done to a unit now; nil when it can.
+func (s *Supervisor) refuse(verb string, u *record, up bool) error {
+	conflict := func(why string) error {
+		return engine.Errorf(engine.Conflict, "cannot %s %s: %s", verb, u.spec.Name, why)
+	}
+	switch {
+	case u.spec.Kind == unit.Main:
+		return conflict("it is the main program, whose end ends the container; stop or restart the container instead")
+	case u.removing:
+		return conflict("it is being removed")
+	case up && s.stopping:
+		return conflict("the container is stopping")
+	case up && u.life.State == unit.Disabled:
+		return conflict("it is disabled in this container: " + disabledBecause(u.spec))
+	}
+	return nil
+}
+
+// intend records who wants what of a unit, does it, and answers when the record is durable.
+func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, answer reply, do func()) {
+	u.intent = unit.Intent{Up: up, Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
+	do()
+	status := u.status()
+	s.publish(u)
+	// A record that can't be written is a condition in Info, not a refusal: the wish holds for as long as pintle lives.
+	s.o.Store.Put(store.Record{Unit: u.spec.Name, Intent: u.intent}, func(error) { answer(status, nil) })
+}
+
+// Signal implements engine.Engine.
+func (s *Supervisor) Signal(ctx context.Context, name unit.Name, sig unit.Signal) (engine.Status, error) {
+	return s.with(ctx, "signal", name, func(_ *Supervisor, u *record, answer reply) {
+		if u.run == nil || u.life.Ended {
+			answer(engine.Status{}, engine.Errorf(engine.Conflict, "cannot signal %s: it is not running", name))
+			return
+		}
+		if err := u.run.Signal(sig); err != nil {
+			answer(engine.Status{}, engine.Errorf(engine.Internal, "cannot signal %s: %v", name, err))
+			return
+		}
+		answer(u.status(), nil)
+	})
+}
+
+// Create implements engine.Engine.
+func (s *Supervisor) Create(ctx context.Context, req engine.CreateRequest) (engine.Status, bool, error) {
+	created := false
+	actor := engine.ActorOf(ctx)
+	status, err := ask(ctx, s, func(s *Supervisor, answer func(engine.Status, error)) {
+		u, ok := s.units[req.Name]
+		if !ok {
+			var err error
+			if u, err = s.create(req.Name); err != nil {
+				answer(engine.Status{}, err)
+				return
+			}
+			created = true
+		} else if req.Down {
+			answer(u.status(), nil) // it exists, and nothing was asked of it
+			return
+		}
+		if err := s.refuse("create", u, !req.Down); err != nil {
+			answer(engine.Status{}, err)
+			return
+		}
+		s.intend(u, !req.Down, actor, answer, func() {
+			if !req.Down {
+				s.step(u, lifecycle.Event{Kind: lifecycle.Start})
+			}
+		})
+	})
+	return status, created, err
+}
+
+// create makes an instance known, if its template allows it.
+func (s *Supervisor) create(name unit.Name) (*record, error) {
+	if name.Template() == "" {
+		return nil, engine.Errorf(engine.Invalid, "cannot create %s: only instances of a template can be created, and their names have an @", name)
+	}
+	t, ok := s.templates[name.Template()]
+	if !ok {
+		return nil, engine.Errorf(engine.NotFound, "cannot create %s: there is no template %s", name, name.Template())
+	}
+	if s.stopping {
+		return nil, engine.Errorf(engine.Conflict, "cannot create %s: the container is stopping", name)
+	}
+	spec, err := s.instantiate(t, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.add(&spec), nil
+}
+
+// instantiate makes the spec of one more instance, by the template's rules.
+func (s *Supervisor) instantiate(t *unit.Template, name unit.Name) (unit.Spec, error) {
+	spec, err := t.Instantiate(name.Instance())
+	if err != nil {
+		return unit.Spec{}, engine.Errorf(engine.Invalid, "cannot create %s: %v", name, err)
+	}
+	count := 0
+	for other := range s.units {
+		if other.Template() == t.Name {
+			count++
+		}
+	}
+	if count >= t.Max {
+		return unit.Spec{}, engine.Errorf(engine.Conflict, "cannot create %s: template %s has %d instances already, which is its max", name, t.Name, count)
+	}
+	return spec, nil
+}
+
+// Remove implements engine.Engine.
+func (s *Supervisor) Remove(ctx context.Context, name unit.Name) (engine.Status, error) {
+	actor := engine.ActorOf(ctx)
+	return s.with(ctx, "remove", name, func(s *Supervisor, u *record, answer reply) {
+		if err := s.refuseRemove(u); err != nil {
+			answer(engine.Status{}, err)
+			return
+		}
+		u.removing = true
+		u.intent = unit.Intent{Up: false, Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
+		s.step(u, lifecycle.Event{Kind: lifecycle.Stop})
+		status := u.status()
+		s.o.Store.Delete(name, func(error) { answer(status, nil) })
+	})
+}
+
+func (s *Supervisor) refuseRemove(u *record) error {
+	name := u.spec.Name
+	if u.spec.Kind != unit.Instance {
+		return engine.Errorf(engine.Conflict, "cannot remove %s: it is declared in the configuration; only instances can be removed", name)
+	}
+	for _, always := range s.templates[name.Template()].Always {
+		if always == name.Instance() {
+			return engine.Errorf(engine.Conflict, "cannot remove %s: template %s declares it as always there; stop it instead", name, name.Template())
+		}
+	}
+	return nil
+}
+
+// drop forgets a unit that is being removed and has no process left.
+func (s *Supervisor) drop(u *record) {
+	delete(s.units, u.spec.Name)
+	s.o.Logs.Forget(u.spec.Name)
+	status := u.status()
+	status.Gone = true
+	s.broadcast(status)
+	s.checkIdle()
+}
+
+// Logs implements engine.Engine.
+func (s *Supervisor) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
+	return func(yield func(engine.Line, error) bool) {
+		status, err := s.Get(ctx, req.Name)
+		if err != nil {
+			yield(engine.Line{}, err)
+			return
+		}
+		if status.Kind == unit.Main {
+			yield(engine.Line{}, engine.Errorf(engine.Conflict,
+				"cannot read the log of main: its output goes to the container's own, see docker logs"))
+			return
+		}
+		s.o.Logs.Journal(req.Name).Read(ctx, req.Tail, req.Follow)(yield)
+	}
+}

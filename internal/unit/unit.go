@@ -1,0 +1,167 @@
+// Package unit says what a unit is: its name, its kind and everything that was
+// declared about it.
+//
+// It promises that a value of these types, once checked by the function that
+// makes it, is valid: names that parse are safe as file names and in a URL, a
+// signal that parses exists, an exit rule that parses is unambiguous. It is
+// pure: no clock, no goroutine, no system call. It does not know what a unit is
+// doing; that is package lifecycle.
+package unit
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind says what role a unit plays.
+type Kind string
+
+const (
+	// Main is the container's command: it has the terminal, and its end ends the container.
+	Main Kind = "main"
+	// Service is a program that is kept running.
+	Service Kind = "service"
+	// Instance is a service made from a template by somebody's request, or because its template names it in always.
+	Instance Kind = "instance"
+)
+
+// Switch is a boolean with the reason for its value, because a unit that is
+// switched off must be able to say by what.
+type Switch struct {
+	On bool
+	// Because names what decided, such as "WEB_ENABLED is not set"; empty where the configuration says so literally.
+	Because string
+}
+
+// Readiness says how it is known that a run does its work, rather than merely exists.
+type Readiness struct {
+	// TCP is the host:port that accepts a connection once the run is ready.
+	TCP string
+}
+
+// Spec is everything that was declared about one unit. Instances are made from
+// their Template by Instantiate. A Spec is never changed once it is in use.
+type Spec struct {
+	Name Name
+	Kind Kind
+	// Enabled is off for a unit that must not run in this container.
+	Enabled Switch
+	// Command is the argument vector; Command[0] is looked up in the unit's own PATH when it has no slash. No shell is asked.
+	Command []string
+	// User is "name", "uid", "name:group" or "uid:gid"; empty means pintle's own. It is resolved when a run starts.
+	User string
+	// Environment is laid over the container's own.
+	Environment map[string]string
+	// WorkingDir is absolute, or empty for the container's own (docker run -w).
+	WorkingDir string
+	Restart    RestartPolicy
+	ExitRules  ExitRules
+	// Readiness is nil where a run counts as ready once it has been executed.
+	Readiness  *Readiness
+	StopSignal Signal
+	// StopGracePeriod is the longest time between the stop signal and SIGKILL; it is a maximum, never a wait.
+	StopGracePeriod time.Duration
+	Labels          map[string]string
+}
+
+// Defaults for what a configuration does not say. The grace period is Docker's and Compose's.
+const (
+	DefaultStopGracePeriod = 10 * time.Second
+	DefaultStopSignal      = SIGTERM
+)
+
+// Managers are the users and groups who may manage a template's instances.
+type Managers struct {
+	// Users are names or numeric uids.
+	Users []string
+	// Groups are names or numeric gids.
+	Groups []string
+}
+
+// String lists the managers as a refusal names them.
+func (m Managers) String() string {
+	all := slices.Clone(m.Users)
+	for _, g := range m.Groups {
+		all = append(all, "group:"+g)
+	}
+	if len(all) == 0 {
+		return "nobody but root"
+	}
+	return strings.Join(all, ", ")
+}
+
+// Initial desired states of an instance that nobody has asked anything of yet.
+const (
+	InitialDown = "down"
+	InitialUp   = "up"
+)
+
+// Template is what instances are made from.
+type Template struct {
+	// Name is the part before the "@".
+	Name string
+	// Spec is the pattern: "%i" in its command, environment values, working directory and readiness address
+	// stands for the instance's name, "%%" for a percent sign.
+	Spec Spec
+	// Names is what an instance may be called.
+	Names    NamePattern
+	Managers Managers
+	// Max is the largest number of instances; those in Always count.
+	Max int
+	// Always lists the instances that exist in every container.
+	Always []string
+	// Overrides replaces parts of the pattern for single instances.
+	Overrides map[string]Override
+	// Initial is the desired state of an instance when it is first seen: InitialUp or InitialDown.
+	Initial string
+}
+
+// Override is what one instance has different from its template; zero fields change nothing.
+type Override struct {
+	Command     []string
+	Environment map[string]string
+}
+
+// DefaultMax is the largest number of instances of a template that does not say.
+const DefaultMax = 100
+
+// Instantiate makes the Spec of one instance. It fails when the template's own
+// rule does not allow the name, so that a Spec of a forbidden name cannot exist.
+func (t *Template) Instantiate(instance string) (Spec, error) {
+	name, err := InstanceName(t.Name, instance)
+	if err != nil {
+		return Spec{}, err
+	}
+	if err := t.Names.Check(instance); err != nil {
+		return Spec{}, err
+	}
+	s := t.Spec
+	s.Name, s.Kind = name, Instance
+	command, environment := s.Command, maps.Clone(s.Environment)
+	if o, ok := t.Overrides[instance]; ok {
+		if len(o.Command) > 0 {
+			command = o.Command
+		}
+		if environment == nil {
+			environment = map[string]string{}
+		}
+		maps.Copy(environment, o.Environment)
+	}
+	expand := strings.NewReplacer("%%", "%", "%i", instance)
+	s.Command = make([]string, len(command))
+	for i, arg := range command {
+		s.Command[i] = expand.Replace(arg)
+	}
+	for key, value := range environment {
+		environment[key] = expand.Replace(value)
+	}
+	s.Environment = environment
+	s.WorkingDir = expand.Replace(s.WorkingDir)
+	if s.Readiness != nil {
+		s.Readiness = &Readiness{TCP: expand.Replace(s.Readiness.TCP)}
+	}
+	s.Labels = maps.Clone(s.Labels)
+	return s, nil
+}
