@@ -94,6 +94,7 @@ type container struct {
 	o        Options
 	config   *config.Config
 	main     unit.Spec
+	identity *process.Identity // main's
 	terminal *process.Terminal
 
 	say    *speaker
@@ -119,7 +120,8 @@ func prepare(o Options) (*container, error) {
 		return nil, err
 	}
 	c := &container{o: o, config: cfg, main: cfg.Main.Spec, ended: make(chan struct{})}
-	id, err := supervisor.Identity(c.main.User)
+	c.main.Restart = unit.RestartNever // its end is the container's
+	c.identity, err = supervisor.Identity(c.main.User)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the main program: %w", err)
 	}
@@ -132,7 +134,7 @@ func prepare(o Options) (*container, error) {
 	}
 	c.main.Command, err = routing{
 		command: c.main.Command, subcommands: cfg.Main.Subcommands,
-		path: lookup(o.Environ, "PATH"), dir: dir, identity: id,
+		path: lookup(o.Environ, "PATH"), dir: dir, identity: c.identity,
 	}.route(o.Args)
 	return c, err
 }
@@ -156,6 +158,7 @@ func (c *container) start() error {
 	}
 	c.logs = logs.NewBook(logs.Options{Console: console, Now: time.Now})
 	c.say.through(c.logs.Say)
+	process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
 	var err error
 	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped})
 	if err != nil {
@@ -188,8 +191,8 @@ func (c *container) start() error {
 		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, UID: os.Geteuid()})
 		go c.serve(listener)
 	}
-	for _, n := range c.config.Notices {
-		c.say.log.Warn(n.String())
+	if n := len(c.config.Notices); n > 0 {
+		c.say.log.Warn(fmt.Sprintf("%d keys of the configuration are not supported yet and have no effect: see pintle config check", n))
 	}
 	go c.sayConditions(changed)
 	return nil

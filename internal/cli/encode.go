@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -21,18 +22,48 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
-// writeYAML writes v as YAML with the names that it has in JSON.
+// writeYAML writes v as YAML with the names, the order and the omissions that it has in JSON.
 func writeYAML(w io.Writer, v any) error {
 	text, err := marshal(v, "")
 	if err != nil {
 		return err
 	}
-	y, err := yaml.JSONToYAML([]byte(text))
+	var tree any
+	if err := yaml.UnmarshalWithOptions([]byte(text), &tree, yaml.UseOrderedMap()); err != nil {
+		return fmt.Errorf("cannot write YAML: %w", err)
+	}
+	y, err := yaml.Marshal(quoteText(tree))
 	if err != nil {
 		return fmt.Errorf("cannot write YAML: %w", err)
 	}
 	_, err = w.Write(y)
 	return err
+}
+
+// quoted is a string that YAML shows in double quotes, with every character
+// escaped that is not printable: YAML allows some of them as they are.
+type quoted string
+
+// MarshalYAML implements yaml.BytesMarshaler.
+func (q quoted) MarshalYAML() ([]byte, error) { return []byte(strconv.Quote(string(q))), nil }
+
+// quoteText replaces the strings in tree that are not printable ASCII.
+func quoteText(tree any) any {
+	switch v := tree.(type) {
+	case string:
+		if !plain(v) {
+			return quoted(v)
+		}
+	case []any:
+		for i := range v {
+			v[i] = quoteText(v[i])
+		}
+	case yaml.MapSlice:
+		for i := range v {
+			v[i].Key, v[i].Value = quoteText(v[i].Key), quoteText(v[i].Value)
+		}
+	}
+	return tree
 }
 
 func marshal(v any, indent string) (string, error) {

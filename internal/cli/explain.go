@@ -70,7 +70,7 @@ func headline(s engine.Status, now time.Time) string {
 	case engine.Backoff:
 		return fmt.Sprintf("%s is down between two runs%s: it will be started again.", name, since)
 	case engine.Failed:
-		return fmt.Sprintf("%s has failed and has been given up%s.", name, since)
+		return fmt.Sprintf("%s has failed, and has been given up%s.", name, since)
 	case engine.Done:
 		return fmt.Sprintf("%s has been done%s: it ended by itself, as it should.", name, since)
 	}

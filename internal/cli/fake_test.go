@@ -171,8 +171,9 @@ func (f *fake) ask(verb string, name unit.Name, up bool, effect func(s *engine.S
 		})
 		return before, nil
 	}
+	u := f.units[name]
 	f.setLocked(name, effect)
-	return *f.units[name], nil
+	return *u, nil // also when it is gone
 }
 
 // script runs what happens later.

@@ -119,7 +119,7 @@ func TestErrors(t *testing.T) {
 		{"main:\n  user: ${SET\n", `2:9: cannot expand ${SET: its } is missing`},
 		{"main:\n  user: ${SET-x}\n", `2:9: cannot expand ${SET…}: after the name comes }, :-default} or :?message}`},
 		{"main:\n  user: ${NOPE:?say who}\n", `2:9: cannot expand ${NOPE}: say who`},
-		{"main:\n  user: ${}\n", `2:9: cannot expand ${}: a variable's name has letters, digits and _, and begins with no digit`},
+		{"main:\n  user: ${}\n", `2:9: cannot expand ${…}: a variable's name has letters, digits and _, and begins with no digit`},
 		{"main:\n  user: \"a\n    ${NOPE}\"\n", `3:5: cannot expand ${NOPE}: NOPE is not set; write ${NOPE:-default} to allow that`},
 		{"main: {stop_signal: x}\nstop_timeout: y\nfoo: 1\n", "1:21: cannot use main.stop_signal: \"x\" is no signal\n2:15: cannot use stop_timeout: \"y\" is no duration such as 500ms, 10s or 1h30m\n3:1: cannot use foo: there is no such key"},
 		{strings.Repeat("[", 200), `1:33: cannot parse: the values are nested too deeply`},

@@ -159,10 +159,10 @@ func (e *expansion) variable(depth int, live bool) (string, *expandError) {
 	switch {
 	case e.at == len(e.text):
 		return "", failAt(start, "cannot expand ${%s: its } is missing", name)
+	case name == "":
+		return "", failAt(start, "cannot expand ${…}: a variable's name has letters, digits and _, and begins with no digit")
 	case e.text[e.at] != '}':
 		return "", failAt(start, "cannot expand ${%s…}: after the name comes }, :-default} or :?message}", name)
-	case name == "":
-		return "", failAt(start, "cannot expand ${}: a variable's name has letters, digits and _, and begins with no digit")
 	}
 	message := e.text[inner:e.at]
 	e.at++

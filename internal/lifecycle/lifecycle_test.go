@@ -95,7 +95,7 @@ func TestLives(t *testing.T) {
 			{Event{Kind: Spawned, Run: 1}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 1, StableAfter)}},
 			{Event{Kind: Stop}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
 			{Event{Kind: Expired, Timer: GraceTimer, Run: 1}, unit.Stopping, unit.Asked, []Effect{effect(Kill, 1)}},
-			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1), effect(Kill, 1)}},
+			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1)}},
 			{Event{Kind: Empty, Run: 1}, unit.Down, unit.Asked, nil},
 		}},
 		"a crash, what it left behind, and the next run": {service(), []step{
@@ -112,7 +112,7 @@ func TestLives(t *testing.T) {
 			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
 			{Event{Kind: SpawnFailed, Run: 1, Exit: unit.Exit{Code: 127}, Err: "no such file"}, unit.Backoff, unit.CannotExecute, []Effect{arm(BackoffTimer, 1, BackoffFirst)}},
 			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Starting, unit.Crashed, []Effect{effect(Spawn, 2)}},
-			{Event{Kind: SpawnFailed, Run: 2, Exit: unit.Exit{Code: 127}, Err: "no such file"}, unit.Backoff, unit.CannotExecute, []Effect{arm(BackoffTimer, 2, 2 * BackoffFirst)}},
+			{Event{Kind: SpawnFailed, Run: 2, Exit: unit.Exit{Code: 127}, Err: "no such file"}, unit.Backoff, unit.CannotExecute, []Effect{arm(BackoffTimer, 2, 2*BackoffFirst)}},
 		}},
 		"stop in backoff ends the waiting": {service(), []step{
 			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
@@ -145,7 +145,7 @@ func TestLives(t *testing.T) {
 			{Event{Kind: Halt}, unit.Stopping, unit.ContainerStopping, nil},
 			{Event{Kind: Hurry}, unit.Stopping, unit.ContainerStopping, nil},
 			{Event{Kind: Spawned, Run: 1}, unit.Stopping, unit.ContainerStopping, []Effect{effect(Terminate, 1), effect(Kill, 1)}},
-			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Stopping, unit.ContainerStopping, []Effect{effect(Sweep, 1), effect(Kill, 1)}},
+			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Stopping, unit.ContainerStopping, []Effect{effect(Sweep, 1)}},
 			{Event{Kind: Start}, unit.Stopping, unit.ContainerStopping, nil},
 			{Event{Kind: Empty, Run: 1}, unit.Down, unit.ContainerStopping, nil},
 			{Event{Kind: Start}, unit.Down, unit.ContainerStopping, nil},
@@ -228,8 +228,9 @@ func TestBackoff(t *testing.T) {
 }
 
 // TestAnyOrder: whatever happens in whatever order, no two runs overlap, nothing
-// starts after the container began to stop, and a unit that was asked down and
-// whose processes end gets there.
+// starts after the container began to stop, a run is killed at most once, an end
+// counts as asked for when somebody did, and a unit whose processes do what they
+// are told gets to where it was last asked to be.
 func TestAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -241,9 +242,13 @@ func TestAnyOrder(t *testing.T) {
 		})
 		u := New(spec)
 		var spawning, living uint64 // the run being executed, and the run whose set is not empty
-		halted := false
+		halted, asked := false, false
+		var killed uint64 // the last run that was killed
 		send := func(e Event) {
 			before := u
+			if e.Kind == Stop || e.Kind == Restart || e.Kind == Halt {
+				asked = asked || before.Alive() && !before.Ended
+			}
 			var effects []Effect
 			u, effects = Next(spec, u, e)
 			for _, f := range effects {
@@ -258,12 +263,20 @@ func TestAnyOrder(t *testing.T) {
 					if halted {
 						t.Fatalf("run %d begins after the container began to stop", f.Run)
 					}
-					spawning = f.Run
-				case Terminate, Sweep, Kill, Probe:
+					spawning, asked = f.Run, false
+				case Kill:
+					if living != f.Run || killed == f.Run {
+						t.Fatalf("run %d is killed, of run %d; the last to be killed was %d", f.Run, living, killed)
+					}
+					killed = f.Run
+				case Terminate, Sweep, Probe:
 					if living != f.Run {
 						t.Fatalf("effect %d on run %d, which does not exist", f.Kind, f.Run)
 					}
 				}
+			}
+			if e.Run == before.Run && e.Kind == Exited && u.Asked != asked {
+				t.Fatalf("the end of run %d counts as asked for: %v", u.Run, u.Asked)
 			}
 			if !u.Alive() && (spawning != 0 || living != 0) {
 				t.Fatalf("%s while a run lives", u.State)
@@ -305,21 +318,28 @@ func TestAnyOrder(t *testing.T) {
 			halted = halted || e.Kind == Halt
 			send(e)
 		}
-		// Now somebody wants it down, and the kernel does its part.
-		send(Event{Kind: Stop})
-		if spawning != 0 {
-			living, spawning, ended = spawning, 0, false
-			send(Event{Kind: Spawned, Run: u.Run})
+		// Now somebody asks for one thing more, and the kernel does its part.
+		wish, want := Stop, unit.Down
+		if !halted && rapid.Bool().Draw(t, "up") {
+			wish, want = Start, unit.Up
 		}
-		if living != 0 && !ended {
-			send(Event{Kind: Exited, Run: u.Run})
+		send(Event{Kind: wish})
+		for spawning != 0 || living != 0 && u.State != unit.Up {
+			e := Event{Kind: Empty, Run: u.Run}
+			switch {
+			case spawning != 0:
+				e.Kind, spawning, living, ended = Spawned, 0, u.Run, false
+			case u.State == unit.Starting:
+				e.Kind = Ready
+			case !ended:
+				e.Kind, ended = Exited, true
+			default:
+				living = 0
+			}
+			send(e)
 		}
-		if living != 0 {
-			living = 0
-			send(Event{Kind: Empty, Run: u.Run})
-		}
-		if u.State != unit.Down {
-			t.Fatalf("asked down and without a process, it is %s (%+v)", u.State, u)
+		if u.State != want {
+			t.Fatalf("asked to be %s, it is %s (%+v)", want, u.State, u)
 		}
 	})
 }

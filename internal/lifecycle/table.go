@@ -132,6 +132,11 @@ func (m *machine) end(then next, why unit.Reason) {
 
 func (m *machine) terminate() {
 	m.do(Terminate)
+	m.grace()
+}
+
+// grace begins the grace period of a run that is ending.
+func (m *machine) grace() {
 	if m.Hurried {
 		m.kill()
 		return
@@ -152,18 +157,14 @@ func exited(m *machine, e Event) {
 	m.Exit, m.Ended = e.Exit, true
 	m.enter(unit.Stopping, unit.Crashed)
 	m.do(Sweep)
-	m.arm(GraceTimer, m.spec.StopGracePeriod)
+	m.grace()
 }
 
-// exitedAsExpected is the end of a leader in a stop. Its grace timer runs on for what it left behind.
+// exitedAsExpected is the end of a leader in a stop. What it left behind has the rest of its grace period.
 func exitedAsExpected(m *machine, e Event) {
-	if m.Ended {
-		return
-	}
-	m.Exit, m.Ended = e.Exit, true
-	m.do(Sweep)
-	if m.Killed {
-		m.do(Kill)
+	if !m.Ended {
+		m.Exit, m.Ended = e.Exit, true
+		m.do(Sweep)
 	}
 }
 

@@ -20,7 +20,9 @@ type capture struct {
 	stream  string
 	r       io.ReadCloser
 	split   splitter
-	end     error // why reading ended; io.EOF at the stream's end
+	buf     *buffer // borrowed while there is something to read
+	n       int     // bytes of it that the last read filled
+	end     error   // why reading ended; io.EOF at the stream's end
 }
 
 // Capture reads r until its end, in a goroutine of its own, and closes it; every line belongs to the run. The stream is
@@ -49,16 +51,17 @@ func (c *capture) drain() {
 	if f, ok := c.r.(*os.File); ok {
 		c.drainFile(f)
 	} else {
-		for c.end == nil {
-			c.read(c.r.Read)
-		}
+		c.drainAny()
 	}
 	c.journal.finish(&c.split, c.run, c.stream)
-	if !errors.Is(c.end, io.EOF) && !errors.Is(c.end, os.ErrClosed) {
-		c.journal.Note(c.run, fmt.Sprintf("cannot read %s: %v", c.stream, c.end))
-	}
 	b := c.journal.book
 	b.mu.Lock()
+	_, wanted := b.captures[c] // otherwise Close was tired of waiting, and says so itself
+	b.mu.Unlock()
+	if wanted && !errors.Is(c.end, io.EOF) {
+		c.journal.Note(c.run, fmt.Sprintf("cannot read %s: %v", c.stream, c.end))
+	}
+	b.mu.Lock() // only now: Close must not end before the last line is there
 	open := b.remove(c)
 	b.mu.Unlock()
 	if open {
@@ -66,54 +69,61 @@ func (c *capture) drain() {
 	}
 }
 
-// drainFile reads a file, and waits without a buffer. Each read is a call of its own, so that a Close comes between
-// two of them also in a flood.
+// drainAny reads any reader, with one buffer.
+func (c *capture) drainAny() {
+	c.buf = c.journal.book.buffers.Get().(*buffer)
+	for c.end == nil {
+		var n int
+		n, c.end = c.r.Read(c.buf[:])
+		c.journal.take(&c.split, c.run, c.stream, c.buf[:n])
+	}
+	c.giveBack()
+}
+
+// drainFile reads a file, and waits without a buffer. What was read is taken outside the runtime's call, which is deep
+// already: that keeps the stacks of most idle captures at their first size. And since each read is a call of its own,
+// a Close comes between two of them also in a flood.
 func (c *capture) drainFile(f *os.File) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		c.end = err
 		return
 	}
-	ready := c.readDescriptor
+	read := c.readOnce
 	for c.end == nil {
-		if err := conn.Read(ready); err != nil && c.end == nil {
+		if err := conn.Read(read); err != nil {
 			c.end = err
+			return
 		}
+		c.journal.take(&c.split, c.run, c.stream, c.buf[:c.n])
+		c.giveBack()
 	}
 }
 
-// readDescriptor reads once. It returns false when there is nothing to read: the runtime then waits, and calls again.
-func (c *capture) readDescriptor(fd uintptr) bool {
-	c.read(func(p []byte) (int, error) {
-		for {
-			n, err := unix.Read(int(fd), p)
-			switch {
-			case err == unix.EINTR:
-			case err != nil:
-				return 0, err
-			case n == 0:
-				return 0, io.EOF
-			default:
-				return n, nil
-			}
-		}
-	})
-	if c.end == unix.EAGAIN {
-		c.end = nil
+// readOnce reads into a borrowed buffer. It returns false when there is nothing to read: the runtime then waits, and
+// calls again.
+func (c *capture) readOnce(fd uintptr) bool {
+	c.buf = c.journal.book.buffers.Get().(*buffer)
+	n, err := unix.Read(int(fd), c.buf[:])
+	for err == unix.EINTR {
+		n, err = unix.Read(int(fd), c.buf[:])
+	}
+	c.n = max(n, 0)
+	switch {
+	case err == unix.EAGAIN:
+		c.giveBack()
 		c.split.rest()
 		return false
+	case err != nil:
+		c.end = err
+	case n == 0:
+		c.end = io.EOF
 	}
 	return true
 }
 
-// read reads once into a borrowed buffer, and adds what came to the journal.
-func (c *capture) read(from func([]byte) (int, error)) {
-	pool := &c.journal.book.buffers
-	buf := pool.Get().(*buffer)
-	n, err := from(buf[:])
-	if n > 0 {
-		c.journal.take(&c.split, c.run, c.stream, buf[:n])
-	}
-	pool.Put(buf)
-	c.end = err
+// giveBack returns the borrowed buffer.
+func (c *capture) giveBack() {
+	c.journal.book.buffers.Put(c.buf)
+	c.buf = nil
 }

@@ -28,9 +28,10 @@ type console struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	queue   []byte // whole lines; the first may be the rest of a line that was written in part
+	queue   []byte // whole lines; the first is the rest of one if torn
 	writing []byte // what the writer has taken; not changed until it is back
 	dropped int    // lines that were dropped behind the last one in queue
+	torn    bool   // what was written last ends in the middle of a line
 	busy    bool   // the writer lives
 	idle    chan struct{}
 	problem error // why the last write failed
@@ -94,10 +95,14 @@ func (c *console) write() {
 		c.mu.Lock()
 		c.problem = err
 		if err != nil {
-			c.fail(batch[n:], n > 0 && batch[n-1] != '\n', dropped)
+			if n > 0 {
+				c.torn = batch[n-1] != '\n'
+			}
+			c.fail(batch[n:], dropped)
 			c.stop()
 			return
 		}
+		c.torn = false
 		c.mu.Unlock()
 		spare = batch
 	}
@@ -114,16 +119,16 @@ func (c *console) stop() {
 	c.mu.Unlock()
 }
 
-// fail counts what could not be written: unwritten, which begins in the middle of a line if torn and ends with the
+// fail counts what could not be written: unwritten, which begins in the middle of a line if c.torn and ends with the
 // message about dropped lines if there were any, and all that has been queued since. The rest of a torn line is kept,
 // so that it is whole in the end. The caller holds c.mu.
-func (c *console) fail(unwritten []byte, torn bool, dropped int) {
+func (c *console) fail(unwritten []byte, dropped int) {
 	if !temporary(c.problem) {
 		c.dead, c.queue, c.dropped = true, nil, 0
 		return
 	}
 	var kept []byte
-	if torn {
+	if c.torn {
 		end := bytes.IndexByte(unwritten, '\n') + 1
 		kept, unwritten = bytes.Clone(unwritten[:end]), unwritten[end:]
 	}

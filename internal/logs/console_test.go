@@ -3,7 +3,6 @@ package logs
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -233,6 +232,13 @@ func TestConsoleGone(t *testing.T) {
 
 // roles are what the test binary plays when it is run again.
 var roles = map[string]func() int{
+	"memory": func() int {
+		if err := measureMemory(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		return 0
+	},
 	// console shows lines on its own stderr until that is given up, and says the condition on stdout.
 	"console": func() int {
 		b := NewBook(Options{Console: os.Stderr})
@@ -344,7 +350,10 @@ func TestConsoleFileClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	if _, err := (fileWriter{f}).Write([]byte("x")); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("got %v", err)
+	b := NewBook(Options{Console: f})
+	b.Say("hello")
+	closed(t, b)
+	if got := b.Conditions(); len(got) != 1 || got[0] != "the console is closed, and shows no output any more: use of closed file" {
+		t.Errorf("conditions: %q", got)
 	}
 }

@@ -66,7 +66,7 @@ func (r *ring) makeRoom(size int) {
 	if need <= len(r.buf) {
 		return
 	}
-	const least = 512
+	const least = 128
 	grown := make([]byte, max(need, min(max(least, 2*len(r.buf)), r.limit)))
 	head, tail := r.pieces(r.oldest, r.used())
 	put(grown, r.oldest, head)

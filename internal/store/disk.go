@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -145,12 +146,14 @@ func (d *disk) read(name string) ([]byte, error) {
 }
 
 // write makes changes durable. It returns those that it could not, and a fault:
-// why something is not as it should be, also where nothing was asked for.
+// the first reason, or why the directory cannot be had at all.
 func (d *disk) write(batch map[unit.Name]*change) (failed map[unit.Name]error, fault error) {
 	failed = map[unit.Name]error{}
 	fail := func(name unit.Name, err error) {
 		failed[name] = err
-		fault = err
+		if fault == nil {
+			fault = err
+		}
 	}
 	if err := d.open(); err != nil {
 		for name := range batch {
@@ -158,10 +161,7 @@ func (d *disk) write(batch map[unit.Name]*change) (failed map[unit.Name]error, f
 		}
 		return failed, err
 	}
-	names := sortedNames(batch)
-	slices.Reverse(names) // so that the fault is the first one's, and does not waver
-	for _, s := range names {
-		name := unit.Name(s)
+	for _, name := range slices.Sorted(maps.Keys(batch)) {
 		if err := d.replace(name, batch[name].record); err != nil {
 			fail(name, fmt.Errorf("cannot write %s: %w", d.path(fileName(name)), cause(err)))
 		}

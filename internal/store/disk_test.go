@@ -47,9 +47,8 @@ func wantFault(t *testing.T, s *Store, outcome error, parts ...string) {
 	}
 }
 
-// eventually waits for the store to be well again by itself.
-func well(t *testing.T, dir string) (changed func(), wait func(*Store)) {
-	t.Helper()
+// recovery returns a callback for Options.Changed, and a wait for the store to be well again by itself.
+func recovery() (changed func(), wait func(*Store)) {
 	signal := make(chan struct{}, 1)
 	return func() {
 			select {
@@ -68,7 +67,7 @@ func well(t *testing.T, dir string) (changed func(), wait func(*Store)) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := mount(t, "size=64k,mode=0755")
-	changed, wait := well(t, dir)
+	changed, wait := recovery()
 	s, _ := Open(Options{Directory: dir + "/state", UID: os.Geteuid(), Changed: changed})
 	must(t, put(s, record("a", true, 1)))
 	ballast, err := os.Create(dir + "/ballast")

@@ -116,7 +116,7 @@ func runAndKill(t *testing.T, dir string) uint64 {
 	must(t, err)
 	must(t, cmd.Start())
 	lines := bufio.NewScanner(out)
-	kill := rand.IntN(8) + 1
+	kill := rand.IntN(4) + 1
 	var last uint64
 	for n := 1; lines.Scan(); n++ {
 		last, err = strconv.ParseUint(lines.Text(), 10, 64)
@@ -182,17 +182,10 @@ func TestVolumeOwnerCannotForge(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	binary := copyBinary(t, scratch(t))
-	const moved = "cannot trust"
-	for how, condition := range map[string]string{
-		"symlink elsewhere":    moved,
-		"symlink to forged":    moved,
-		"symlink to the moved": moved,
-		"forged":               moved,
-		"forged, open to all":  moved,
-		"FIFO":                 moved,
-		"FIFOs inside":         moved,
-		"file":                 moved,
-		"write inside":         "",
+	for _, how := range []string{
+		"symlink elsewhere", "symlink to forged", "symlink to the moved",
+		"forged", "forged, open to all", "FIFO", "FIFOs inside", "file",
+		"write inside",
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
@@ -214,7 +207,7 @@ func TestVolumeOwnerCannotForge(t *testing.T) {
 			must(t, put(running, record("a", false, 2)))
 			must(t, running.Close(t.Context()))
 			held := vol + "/away"
-			if condition == "" {
+			if how == "write inside" { // the only one that moves nothing, because he cannot
 				held = vol + "/state"
 			}
 			if text, err := os.ReadFile(held + "/intents/a.json"); err != nil || !strings.Contains(string(text), `"generation":2`) {
@@ -223,13 +216,13 @@ func TestVolumeOwnerCannotForge(t *testing.T) {
 
 			// The next one is not deceived.
 			next, records := open(t, vol+"/state")
-			if condition == "" {
+			if how == "write inside" {
 				wantRecords(t, records, record("a", false, 2))
 				must(t, next.Close(t.Context()))
 				return
 			}
 			wantRecords(t, records)
-			wantFault(t, next, put(next, record("b", true, 1)), condition)
+			wantFault(t, next, put(next, record("b", true, 1)), "cannot trust "+vol+"/state: ")
 			_ = next.Close(t.Context())
 			if after := everything(t, vol); after != before {
 				t.Errorf("the volume changed from\n%sto\n%s", before, after)

@@ -174,8 +174,11 @@ func (s *Store) Close(ctx context.Context) error {
 	if len(s.pending) == 0 {
 		return nil
 	}
-	names := strings.Join(sortedNames(s.pending), ", ")
-	return fmt.Errorf("cannot keep the desired state of %s: %w", names, s.fault)
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(s.pending)) {
+		names = append(names, string(name))
+	}
+	return fmt.Errorf("cannot keep the desired state of %s: %w", strings.Join(names, ", "), s.fault)
 }
 
 // run is the store's goroutine: it does all the writing.
@@ -231,19 +234,11 @@ func (s *Store) round() (last bool) {
 	}
 	s.mu.Unlock()
 
-	for _, name := range sortedNames(batch) {
-		batch[unit.Name(name)].tell(failed[unit.Name(name)])
+	for name, c := range batch {
+		c.tell(failed[name])
 	}
 	if s.options.Changed != nil && !slices.Equal(before, s.Conditions()) {
 		s.options.Changed()
 	}
 	return last
-}
-
-func sortedNames(changes map[unit.Name]*change) []string {
-	names := make([]string, 0, len(changes))
-	for _, name := range slices.Sorted(maps.Keys(changes)) {
-		names = append(names, string(name))
-	}
-	return names
 }

@@ -75,6 +75,7 @@ func (s *Supervisor) captured(c process.Command, hooks process.Hooks) error {
 	}
 	defer errWrite.Close()
 	c.Files = [3]*os.File{nil, outWrite, errWrite}
+	process.Lend(c.Identity, outWrite, errWrite)
 	journal := s.o.Logs.Journal(c.Unit)
 	if _, err := s.o.Kernel.Start(c, hooks); err != nil {
 		journal.Note(c.Number, err.Error())

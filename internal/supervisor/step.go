@@ -147,7 +147,9 @@ func (s *Supervisor) spawned(name unit.Name, number uint64, run *process.Run) {
 			return // cannot be: a unit is kept, and begins no other run, until this one has ended
 		}
 		u.run, u.began = run, now()
-		s.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", name, number, run.Pid()))
+		if u.spec.Kind != unit.Main { // what the container prints is main's, but for what concerns services
+			s.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", name, number, run.Pid()))
+		}
 		s.step(u, lifecycle.Event{Kind: lifecycle.Spawned, Run: number})
 	})
 }

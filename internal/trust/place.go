@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,6 +98,9 @@ func (p *place) open(flags int) (*os.File, error) {
 		if err != unix.EINTR {
 			break
 		}
+	}
+	if err == unix.ENOENT { // not to be taken for a missing file, which it is not: it is held
+		return nil, errors.New("there is no /proc/self/fd to open it by")
 	}
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +21,7 @@ const (
 
 // ParseSignal takes "TERM", "SIGTERM" (in any case) or a number from 1 to 64.
 func ParseSignal(s string) (Signal, error) {
-	if n, err := strconv.Atoi(s); err == nil {
+	if n, ok := number(s); ok {
 		if n < 1 || n > 64 {
 			return 0, fmt.Errorf("cannot use signal %s: numbers go from 1 to 64", quote(s))
 		}
@@ -30,10 +31,20 @@ func ParseSignal(s string) (Signal, error) {
 	if !strings.HasPrefix(name, "SIG") {
 		name = "SIG" + name
 	}
-	if n := unix.SignalNum(name); n != 0 {
+	if n := unix.SignalNum(name); n != 0 && isASCII(s) { // Unicode has letters whose capitals are ASCII
 		return Signal(n), nil
 	}
 	return 0, fmt.Errorf("cannot use signal %s: there is no such signal", quote(s))
+}
+
+// number reads a number as it is printed, so that there is one way to write each: no sign but a minus, no leading zeros.
+func number(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && strconv.Itoa(n) == s
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // String is the signal's name, such as "SIGTERM"; "signal 40" where it has none.
@@ -97,7 +108,7 @@ type ExitRules map[Exit]Verdict
 
 // ParseExit takes an exit code from 0 to 255 or a signal's name, as a key of exit_codes.
 func ParseExit(s string) (Exit, error) {
-	if n, err := strconv.Atoi(s); err == nil {
+	if n, ok := number(s); ok {
 		if n < 0 || n > 255 {
 			return Exit{}, fmt.Errorf("cannot use exit code %d: codes go from 0 to 255", n)
 		}

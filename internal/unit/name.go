@@ -84,7 +84,11 @@ var DefaultNamePattern = NamePattern{regexp.MustCompile(`\A(?:[a-z0-9][a-z0-9_-]
 
 // ParseNamePattern compiles an expression (RE2 syntax, anchored at both ends).
 func ParseNamePattern(expr string) (NamePattern, error) {
-	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	_, err := regexp.Compile(expr) // alone first: "a)|(?:b" must not escape the anchors
+	var re *regexp.Regexp
+	if err == nil {
+		re, err = regexp.Compile(`\A(?:` + expr + `)\z`)
+	}
 	if err != nil {
 		return NamePattern{}, fmt.Errorf("cannot use name pattern %s: %w", quote(expr), err)
 	}

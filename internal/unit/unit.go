@@ -162,6 +162,6 @@ func (t *Template) Instantiate(instance string) (Spec, error) {
 	if s.Readiness != nil {
 		s.Readiness = &Readiness{TCP: expand.Replace(s.Readiness.TCP)}
 	}
-	s.Labels = maps.Clone(s.Labels)
+	s.ExitRules, s.Labels = maps.Clone(s.ExitRules), maps.Clone(s.Labels)
 	return s, nil
 }

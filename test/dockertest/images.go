@@ -74,11 +74,12 @@ func Reference(t testing.TB) string {
 }
 
 // Derive builds an image from Dockerfile text and the files that it copies, by
-// their names in the build context. "FROM reference" means the reference image.
+// their names in the build context. A first line "FROM reference" means the
+// reference image.
 func Derive(t testing.TB, dockerfile string, files map[string]string) string {
 	t.Helper()
-	if strings.Contains(dockerfile, "FROM reference\n") {
-		dockerfile = strings.Replace(dockerfile, "FROM reference\n", "FROM "+Reference(t)+"\n", 1)
+	if rest, ok := strings.CutPrefix(dockerfile, "FROM reference\n"); ok {
+		dockerfile = "FROM " + Reference(t) + "\n" + rest
 	}
 	dir := t.TempDir()
 	tag := "pintle-test/derived:" + strings.ToLower(rand.Text()[:12])

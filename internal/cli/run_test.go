@@ -1,0 +1,405 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// brokenPipe is a reader that went away.
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// TestExitCodes keeps the promise that each kind of error has its exit code and its one line, at every command.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	kinds := map[engine.ErrorKind]int{
+		engine.Invalid: 2, engine.NotFound: 4, engine.Denied: 77, engine.Conflict: 1, engine.Unavailable: 69, engine.Internal: 1,
+	}
+	commands := map[string]string{ // the command, and the method that fails
+		"start gateway@b":           "start",
+		"stop gateway@b":            "stop",
+		"restart gateway@b":         "restart",
+		"remove gateway@b":          "remove",
+		"signal 1 gateway@b":        "signal",
+		"create gateway@b":          "create",
+		"logs gateway@b":            "logs",
+		"logs gateway@*":            "logs",
+		"why gateway@b":             "Get",
+		"wait gateway@b":            "Get",
+		"status":                    "List",
+		"status gateway@b":          "Connect",
+		"status --watch":            "Watch",
+		"healthcheck":               "Info",
+		"healthcheck --level alive": "Connect",
+		"create gateway@x":          "Connect",
+		"signal 1 gateway@c":        "Connect",
+	}
+	for kind, code := range kinds {
+		for command, method := range commands {
+			f := some()
+			f.refuse[method] = engine.Errorf(kind, "cannot do it: because\x1b[2J of %s", kind)
+			got := pintle(t, f, strings.Fields(command)...)
+			if want := (result{code, "", fmt.Sprintf("pintle: cannot do it: because of %s\n", kind)}); command != "status --watch" && got != want {
+				t.Errorf("pintle %s: got %+v, want %+v", command, got, want)
+			} else if got.code != code {
+				t.Errorf("pintle %s: got %+v, want %d", command, got, code)
+			}
+		}
+	}
+	f := some()
+	f.refuse["Connect"] = errors.New("cannot reach the supervisor: who knows")
+	if got := pintle(t, f, "status"); got.code != exitFailed {
+		t.Errorf("an error of no kind: got %+v", got)
+	}
+}
+
+// TestUsage keeps the promise that what cannot be understood exits 2, does nothing, and names what was perhaps meant.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"stauts":              `there is no command "stauts"; did you mean status?; see 'pintle --help'`,
+		"config chekc":        `there is no command "chekc"; did you mean check?; see 'pintle config --help'`,
+		"help stauts":         `there is no command "stauts"; did you mean status?; see 'pintle help --help'`,
+		"start":               `it needs a NAME; see 'pintle start --help'`,
+		"signal TERM":         `it needs a signal and a NAME; see 'pintle signal --help'`,
+		"why a b":             `it needs one NAME; see 'pintle why --help'`,
+		"create":              `it needs one NAME, such as gateway@coder; see 'pintle create --help'`,
+		"start --nosuch x":    `unknown flag: --nosuch; see 'pintle start --help'`,
+		"wait x --for ever":   `invalid argument "ever" for "--for" flag: it is one of up, down, done, gone; see 'pintle wait --help'`,
+		"completion csh":      `invalid argument "csh" for "pintle completion"; see 'pintle completion --help'`,
+		"start x --timeout 5": "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"; see 'pintle start --help'",
+	} {
+		got := pintle(t, some(), strings.Fields(args)...)
+		if want := (result{2, "", "pintle: cannot understand the command line: " + want + "\n"}); got != want {
+			t.Errorf("pintle %s:\n got %+v\nwant %+v", args, got, want)
+		}
+	}
+	for _, args := range []string{"start ../x", "create gateway@*", "create A@../x", "signal NOSUCH main", "why a/b"} {
+		got := pintle(t, some(), strings.Fields(args)...)
+		if got.code != exitUsage || !strings.HasPrefix(got.stderr, "pintle: cannot use ") || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("pintle %s: got %+v", args, got)
+		}
+	}
+	for _, args := range []string{"", "config"} {
+		if got := pintle(t, some(), strings.Fields(args)...); got.code != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, "Usage:") {
+			t.Errorf("pintle %s: got %+v", args, got)
+		}
+	}
+}
+
+// TestHelp: every command is listed and documented, init with them.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	got := pintle(t, some(), "help")
+	if got.code != 0 || got.stderr != "" {
+		t.Fatalf("got %+v", got)
+	}
+	for _, name := range strings.Fields("init status why start stop restart signal create remove logs wait healthcheck config version completion help") {
+		if !strings.Contains(got.stdout, "\n  "+name+" ") {
+			t.Errorf("%s is not listed in\n%s", name, got.stdout)
+		}
+		if name == "init" { // has its own help
+			continue
+		}
+		if help, flag := pintle(t, some(), "help", name), pintle(t, some(), name, "--help"); help != flag || help.code != 0 {
+			t.Errorf("help %s: %+v, with --help %+v", name, help, flag)
+		}
+	}
+}
+
+// TestInit: the entrypoint gets its words as they are, flags too, and its exit code comes out.
+func TestInit(t *testing.T) {
+	t.Parallel()
+	var words []string
+	got := pintleWith(t, some(), func(ctx context.Context, o *Options) context.Context {
+		o.Init = func(args []string) int { words = args; return 143 }
+		return ctx
+	}, "init", "--config", "x", "--", "-h", "")
+	if want := (result{143, "", ""}); got != want || strings.Join(words, "|") != "--config|x|--|-h|" {
+		t.Errorf("got %+v for %q", got, words)
+	}
+}
+
+// TestWait keeps the promises of wait's help.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		args   string
+		script func(f *fake)
+		want   result
+	}{
+		{"wait gateway@b", nil, result{0, "gateway@b is up\n", ""}},
+		{"wait gateway@c", nil, result{3, "", "pintle: cannot wait for gateway@c to be up: it is failed (exit rule)\n"}},
+		{"wait dashboard --for up", nil, result{3, "", "pintle: cannot wait for dashboard to be up: it is disabled (WEB is not set)\n"}},
+		{"wait gateway@a --for up --timeout 4s", nil, result{1, "",
+			"pintle: cannot wait for gateway@a to be up any longer: after 4 s it is backoff (it exited with code 1)\n"}},
+		{"wait gateway@a --for up", func(f *fake) {
+			time.Sleep(2 * time.Second)
+			f.set("gateway@a", f.begin)
+		}, result{0, "gateway@a is up\n", ""}},
+		{"wait gateway@a --for up", func(f *fake) {
+			time.Sleep(2 * time.Second)
+			f.set("gateway@a", func(s *engine.Status) {
+				s.State, s.Reason, s.Because = engine.Down, engine.ContainerStopping, "the container is stopping"
+			})
+		}, result{3, "", "pintle: cannot wait for gateway@a to be up: it is down (the container is stopping)\n"}},
+		{"wait gateway@a --for done", func(f *fake) {
+			f.set("gateway@a", func(s *engine.Status) { s.State = engine.Done })
+		}, result{0, "gateway@a is done\n", ""}},
+		{"wait gateway@c --for done", nil, result{3, "", "pintle: cannot wait for gateway@c to be done: it is failed (exit rule)\n"}},
+		{"wait gateway@c --for down", nil, result{0, "gateway@c is failed\n", ""}},
+		{"wait gateway@b --for down", func(f *fake) { _, _ = f.Stop(context.Background(), "gateway@b") }, result{0, "gateway@b is down\n", ""}},
+		{"wait gateway@b --for down", func(f *fake) { _, _ = f.Remove(context.Background(), "gateway@b") }, result{0, "", ""}},
+		{"wait gateway@b --for gone", func(f *fake) {
+			time.Sleep(time.Second)
+			_, _ = f.Remove(context.Background(), "gateway@b")
+		}, result{0, "gateway@b is gone\n", ""}},
+		{"wait nosuch --for gone", nil, result{0, "nosuch is gone\n", ""}},
+		{"wait nosuch* --for gone", nil, result{0, "", ""}},
+		{"wait nosuch", nil, result{4, "", "pintle: cannot show nosuch: there is no such unit\n"}},
+		{"wait nosuch*", nil, result{4, "", "pintle: cannot wait for \"nosuch*\": no unit matches\n"}},
+		{"wait gateway@a --for up", func(f *fake) { time.Sleep(time.Second); close(f.gone) },
+			result{69, "", "pintle: cannot watch any longer: the supervisor has ended\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := some()
+				if tt.script != nil {
+					f.script(func() { tt.script(f) })
+				}
+				got := pintle(t, f, strings.Fields(tt.args)...)
+				f.scripts.Wait()
+				if tt.want == (result{}) { // down and gone are both right
+					got.stdout = ""
+				}
+				if got != tt.want {
+					t.Errorf("got %+v\nwant %+v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestHealthcheck keeps the promise that one line names the culprits.
+func TestHealthcheck(t *testing.T) {
+	t.Parallel()
+	ill := some()
+	well := newFake(at("main", engine.Up, 1), at("off", engine.Disabled, 0), at("idle", engine.Down, 0), at("job", engine.Done, 1))
+	stopping := newFake(at("main", engine.Up, 1))
+	stopping.info.Stopping = true
+	for _, tt := range []struct {
+		f    *fake
+		args string
+		want result
+	}{
+		{ill, "healthcheck", result{3, "not healthy: gateway@a is backoff (it exited with code 1); gateway@c is failed (exit rule)\n", ""}},
+		{ill, "healthcheck --level alive", result{0, "healthy: the supervisor answers (pid 1)\n", ""}},
+		{well, "healthcheck --level ready", result{0, "healthy: 1 unit up\n", ""}},
+		{stopping, "healthcheck", result{3, "not healthy: the container is stopping\n", ""}},
+	} {
+		if got := pintle(t, tt.f, strings.Fields(tt.args)...); got != tt.want {
+			t.Errorf("pintle %s: got %+v, want %+v", tt.args, got, tt.want)
+		}
+	}
+}
+
+// TestWhy keeps the promise that who may see names and states only is told that, and gets the state.
+func TestWhy(t *testing.T) {
+	t.Parallel()
+	f := newFake(engine.Status{Name: "web", State: engine.Up, Restricted: true, Since: time.Now()}, at(coder, engine.Failed, 1))
+	got := pintle(t, f, "why", "web")
+	if want := (result{77, "web has been up for 0 s.\n", "pintle: cannot explain web: you may see its name and state only\n"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := pintle(t, f, "why", string(coder)); got.code != 0 || !strings.HasPrefix(got.stdout, "gateway@coder has failed, and") {
+		t.Errorf("got %+v", got)
+	}
+	if got := pintle(t, f, "why", "-o", "json", string(coder)); got.code != 0 || !strings.HasPrefix(got.stdout, "{\n  \"name\": \"gateway@coder\",\n") {
+		t.Errorf("got %+v", got)
+	}
+	if got := pintle(t, f, "why", "nosuch"); got.code != 4 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestConfig: mistakes are lines on stderr and exit 1, notices are lines on stdout and exit 0.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	with := func(change func(c *ConfigCommands)) func(context.Context, *Options) context.Context {
+		return func(ctx context.Context, o *Options) context.Context {
+			change(&o.Config)
+			return ctx
+		}
+	}
+	var asked []string
+	got := pintleWith(t, nil, with(func(c *ConfigCommands) {
+		c.Check = func(files []string) (string, []string, error) {
+			asked = files
+			return "2 services, 1 template", []string{"a.yaml:3:5: log.rotate is not supported yet"}, nil
+		}
+	}), "config", "check", "--config", "a.yaml", "--config", "b.yaml")
+	if want := (result{0, "pintle: configuration is valid: 2 services, 1 template\na.yaml:3:5: log.rotate is not supported yet\n", ""}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if strings.Join(asked, " ") != "a.yaml b.yaml" {
+		t.Errorf("asked for %q", asked)
+	}
+	got = pintleWith(t, nil, with(func(c *ConfigCommands) {
+		c.Check = func([]string) (string, []string, error) {
+			return "", nil, errors.Join(errors.New("a.yaml:1:1: one"), errors.New("a.yaml:2:1: two"))
+		}
+	}), "config", "check")
+	if want := (result{1, "", "pintle: a.yaml:1:1: one\npintle: a.yaml:2:1: two\n"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	got = pintleWith(t, nil, with(func(c *ConfigCommands) {
+		c.Show = func(_ []string, w io.Writer) error { _, err := io.WriteString(w, "main: {}\n"); return err }
+	}), "config", "show")
+	if want := (result{0, "main: {}\n", ""}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestVersion: neither form needs a supervisor.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	if got := pintle(t, nil, "version"); got.code != 0 || !strings.HasPrefix(got.stdout, "pintle 1.2.3 (go") {
+		t.Errorf("got %+v", got)
+	}
+	if got := pintle(t, nil, "version", "-o", "json"); got.code != 0 || !strings.Contains(got.stdout, `"version": "1.2.3"`) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestCompletion keeps the promises that names complete live, and that nothing is said where nobody answers.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if got := pintle(t, nil, "completion", shell); got.code != 0 || !strings.Contains(got.stdout, "__complete") {
+			t.Errorf("%s: %+v", shell, got)
+		}
+	}
+	deaf := some()
+	deaf.refuse["Connect"] = engine.Errorf(engine.Unavailable, "nobody there")
+	mute := some()
+	mute.refuse["List"] = engine.Errorf(engine.Internal, "no")
+	for _, tt := range []struct {
+		f    *fake
+		args []string
+		want string
+	}{
+		{some(), []string{"stop", "gateway@b", "gateway@"}, "gateway@a\tbackoff\ngateway@c\tfailed\n:4\n"},
+		{some(), []string{"why", "dash"}, "dashboard\tdisabled\n:4\n"},
+		{some(), []string{"why", "dashboard", ""}, ":4\n"},
+		{some(), []string{"signal", "HU"}, "HUP\n:4\n"},
+		{some(), []string{"signal", "HUP", "mai"}, "main\tup\n:4\n"},
+		{some(), []string{"wait", "main", "--for", ""}, "up\ndown\ndone\ngone\n:4\n"},
+		{some(), []string{"help", "sta"}, "start\nstatus\n:4\n"},
+		{deaf, []string{"stop", ""}, ":4\n"},
+		{mute, []string{"stop", ""}, ":4\n"},
+	} {
+		got := pintle(t, tt.f, append([]string{"__complete"}, tt.args...)...)
+		lines := strings.SplitAfter(got.stdout, "\n")
+		var kept []string
+		for _, l := range lines { // a shell's script filters by what has been typed; cobra leaves that to it
+			if strings.HasPrefix(l, tt.args[len(tt.args)-1]) || strings.HasPrefix(l, ":") {
+				kept = append(kept, l)
+			}
+		}
+		if got.code != 0 || strings.Join(kept, "") != tt.want {
+			t.Errorf("%q: got %+v, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+// TestLogs keeps the promises about whose line is shown how and in which order.
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	write := func(f *fake) {
+		for i, name := range []unit.Name{"gateway@a", "main", "gateway@a", "main"} {
+			f.wrote(name, 1, fmt.Sprintf("\x1b[1m%d", i))
+			time.Sleep(time.Millisecond)
+		}
+	}
+	tests := []struct {
+		name, args string
+		change     func(context.Context, *Options) context.Context
+		script     func(f *fake)
+		want       result
+	}{
+		{"one unit is bare", "logs main", nil, nil, result{0, "\x1b[1m1\n\x1b[1m3\n", ""}},
+		{"a terminal is kept safe", "logs main", terminal(0), nil, result{0, "1\n3\n", ""}},
+		{"several are merged by time", "logs main gateway@a", terminal(0), nil,
+			result{0, "gateway@a | 0\nmain      | 1\ngateway@a | 2\nmain      | 3\n", ""}},
+		{"tail counts for each", "logs --tail 1 main gateway@a", terminal(0), nil, result{0, "gateway@a | 2\nmain      | 3\n", ""}},
+		{"tail of nothing", "logs --tail 0 main gateway@a", nil, nil, result{0, "", ""}},
+		{"json", "logs -n1 main -o json", nil, nil, result{0,
+			`{"unit":"main","run":1,"seq":1,"time":"2000-01-01T00:00:00.003Z","stream":"stdout","text":"\u001b[1m3"}` + "\n", ""}},
+		{"follow one", "logs -f -n1 main", terminal(0), func(f *fake) { f.wrote("main", 1, "later") }, result{0, "3\nlater\n", ""}},
+		{"follow several", "logs -f -n1 main gateway@a gateway@b", terminal(0), func(f *fake) {
+			f.wrote("gateway@b", 1, "first")
+			time.Sleep(time.Second)
+			f.wrote("main", 1, "later")
+		}, result{0, "gateway@a | 2\nmain      | 3\ngateway@b | first\nmain      | later\n", ""}},
+		{"follow several, nothing old", "logs -f -n0 main gateway@a", terminal(0), func(f *fake) { f.wrote("main", 1, "later") },
+			result{0, "main      | later\n", ""}},
+		{"no such unit", "logs nosuch", nil, nil, result{4, "", "pintle: cannot show the logs of nosuch: there is no such unit\n"}},
+		{"no such unit among others", "logs main nosuch", nil, nil, result{4, "", "pintle: cannot show the logs of nosuch: there is no such unit\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := some()
+				write(f)
+				if tt.script != nil {
+					f.script(func() { time.Sleep(time.Second); tt.script(f) })
+				}
+				got := pintleWith(t, f, func(ctx context.Context, o *Options) context.Context {
+					if tt.change != nil {
+						ctx = tt.change(ctx, o)
+					}
+					ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+					t.Cleanup(cancel)
+					return ctx
+				}, strings.Fields(tt.args)...)
+				f.scripts.Wait()
+				if got != tt.want {
+					t.Errorf("got %+v\nwant %+v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestBrokenPipe: a reader that went away ends logs -f, and is said once.
+func TestBrokenPipe(t *testing.T) {
+	t.Parallel()
+	f := some()
+	f.wrote("main", 1, "text")
+	for _, args := range []string{"status", "logs -f main", "logs -f main gateway@a", "version", "help"} {
+		got := pintleWith(t, f, func(ctx context.Context, o *Options) context.Context {
+			o.Stdout = brokenPipe{}
+			return ctx
+		}, strings.Fields(args)...)
+		if want := (result{1, "", "pintle: cannot write to standard output: broken pipe\n"}); got != want {
+			t.Errorf("pintle %s: got %+v, want %+v", args, got, want)
+		}
+	}
+}
