@@ -137,6 +137,21 @@ func TestListenMakesTheDirectory(t *testing.T) {
 	}
 }
 
+// Neither the directory nor the socket depends on the umask.
+func TestListenUnderAnyUmask(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	for _, umask := range []int{0, 0o077, 0o027} {
+		dir := filepath.Join(openTempDir(t), "run")
+		r, _ := as(t, user{}, "listen", task{Candidates: []string{dir}, Umask: umask})
+		if r.Err != "" {
+			t.Fatal(r.Err)
+		}
+		checkMode(t, dir, os.ModeDir|0o755)
+		checkMode(t, r.Path, os.ModeSocket|0o666)
+	}
+}
+
 // A socket that nobody serves is replaced; one that somebody serves, never.
 func TestStaleSockets(t *testing.T) {
 	t.Parallel()

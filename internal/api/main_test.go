@@ -41,6 +41,7 @@ type task struct {
 	N          int               `json:",omitempty"`
 	Keep       int               `json:",omitempty"`
 	Send       string            `json:",omitempty"`
+	Umask      int               `json:",omitempty"`
 }
 
 type question struct{ Method, Path, Body string }
@@ -73,6 +74,7 @@ func work(job string) int {
 	case "flood":
 		err = flood(t)
 	case "listen":
+		syscall.Umask(t.Umask)
 		var l net.Listener
 		if l, r.Path, err = Listen(ListenOptions{Getenv: getenv, Candidates: t.Candidates}); err == nil {
 			defer l.Close()
@@ -169,7 +171,7 @@ func as(t *testing.T, u user, job string, do task) (result, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/proc/self/exe") // its directory is closed to others
+	cmd := exec.Command("/proc/self/exe")                                   // its directory is closed to others
 	cmd.Env = []string{jobVariable + "=" + job, "GORACE=atexit_sleep_ms=0"} // a second each, otherwise
 	cmd.Dir = "/"
 	cmd.Stderr = os.Stderr

@@ -375,7 +375,7 @@ func FuzzRequest(f *testing.F) {
 			r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(
 				fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", method, path, len(body), body))))
 			if err != nil {
-				t.Skip()
+				return // net/http refuses it before the server sees it
 			}
 			w := httptest.NewRecorder()
 			s.ServeHTTP(&recorder{w}, r.WithContext(withPeer(r.Context(), who)))

@@ -56,10 +56,13 @@ func pour[T any](s *Server, w http.ResponseWriter, r *request, source func(conte
 	}
 	cancel()
 	beats.Wait()
-	if failed == nil || !out.begun {
+	if !out.begun {
 		return failed
 	}
-	return out.send(errorLine{asError(failed)})
+	if failed != nil {
+		out.send(errorLine{asError(failed)}) // it is the last line, whether it arrives or not
+	}
+	return nil
 }
 
 // stream writes lines to a peer, and gives it a bounded time to take each.

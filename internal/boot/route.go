@@ -17,22 +17,25 @@ type routing struct {
 	identity    *process.Identity
 }
 
-// errNoMain is the refusal to run a container with nothing in it.
-var errNoMain = errors.New("cannot start the main program: there is no main.command in the configuration, and no command was given")
+// The refusals to run a container with nothing in it.
+var (
+	errNoMain    = errors.New("cannot start the main program: there is no main.command in the configuration, and no command was given")
+	errNoProgram = errors.New("cannot start the main program: no command was given after --")
+)
 
 // route makes the main program's argument vector of the container's arguments.
 // The rules are DESIGN.md's, in its order. No shell is asked, so that no builtin,
 // function or option of one is ever taken for a program
 // (hermes-behaviours.md, section 2c, lists what goes wrong when one is).
 //
-// An error is errNoMain or a *process.ExecError.
+// An error is errNoMain, errNoProgram or a *process.ExecError.
 func (r routing) route(args []string) ([]string, error) {
 	withCommand := func() ([]string, error) { return slices.Concat(r.command, args), nil }
 	switch {
 	case len(args) > 0 && args[0] == "--": // the rest, as it is
 		args = args[1:]
 		if len(args) == 0 {
-			return nil, errNoMain
+			return nil, errNoProgram
 		}
 		return args, r.find(args[0])
 	case len(args) == 0 && len(r.command) == 0:

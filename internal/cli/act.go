@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 )
 
 // patience is how long and how closely an effect is waited for.
@@ -120,7 +121,7 @@ func unfinished(verb string, s engine.Status, p patience, err error) error {
 	_, known := errors.AsType[*engine.Error](err)
 	switch {
 	case errors.Is(err, errTimeout):
-		err = fmt.Errorf("cannot %s %s: after %s it is still %s; the wish stays recorded", verb, s.Name, span(p.timeout), isNow(s))
+		err = fmt.Errorf("cannot %s %s: after %s it is still %s; the wish stays recorded", verb, s.Name, unit.Span(p.timeout), isNow(s))
 	case known:
 		err = &failure{codeOf(err), fmt.Errorf("cannot %s %s: %w", verb, s.Name, err)}
 	default:

@@ -3,15 +3,19 @@ package cli
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
 // sequence matches a terminal's control sequences (ECMA-48): strings such as
-// OSC with their end, CSI with its parameters, and the short ones.
-var sequence = regexp.MustCompile(
-	`(?:\x1b[\]PX^_]|[\x{90}\x{98}\x{9d}-\x{9f}])[^\x07\x1b\x{9c}]*(?:\x07|\x1b\\|\x{9c})` +
-		`|(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]` +
-		`|\x1b[ -/]*[0-~]`)
+// OSC with their end, CSI with its parameters, and the short ones. It is compiled
+// when it is first needed: PID 1 has this package in it and does not need it.
+var sequence = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(
+		`(?:\x1b[\]PX^_]|[\x{90}\x{98}\x{9d}-\x{9f}])[^\x07\x1b\x{9c}]*(?:\x07|\x1b\\|\x{9c})` +
+			`|(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]` +
+			`|\x1b[ -/]*[0-~]`)
+})
 
 // clean makes text from outside safe to show on one line of a terminal. Whole
 // control sequences go, then every control character but tab, and those that
@@ -21,7 +25,7 @@ func clean(s string) string {
 	if plain(s) {
 		return s
 	}
-	s = sequence.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
+	s = sequence().ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':

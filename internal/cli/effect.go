@@ -2,8 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 )
 
 // verdict is what a status says about an effect that is waited for.
@@ -35,6 +37,9 @@ func upEffect(generation, first uint64) effect {
 		case s.Intent.Generation > generation && s.Desired == "down":
 			return lost, "it was asked to be down meanwhile, by " + clean(s.Intent.Actor.String())
 		case s.Last != nil && s.Last.Run >= first && !s.Last.Asked:
+			if s.State == engine.Stopping {
+				return pending, "" // what follows is decided once nothing of the run is left
+			}
 			return lost, died(s)
 		case s.State == engine.Up && s.Run >= first:
 			return reached, ""
@@ -91,12 +96,16 @@ func ended(s engine.State) bool {
 	return false
 }
 
-// died says how a unit's last run ended, as a clause with "it", and what the unit is now.
+// died says how a unit's last run ended, as a clause with "it", and what the
+// unit is now. Where the reason names that end already, it is not said twice.
 func died(s engine.Status) string {
-	l := s.Last
-	now := "it is now " + isNow(s)
+	l, why := s.Last, because(s)
 	if l.Error != "" {
-		return fmt.Sprintf("it could not be executed: %s; %s", clean(l.Error), now)
+		return fmt.Sprintf("it could not be executed: %s; it is now %s", clean(l.Error), s.State)
 	}
-	return fmt.Sprintf("it died after %s: %s; %s", span(l.Ended.Sub(l.Started)), l.Exit, now)
+	after := unit.Span(l.Ended.Sub(l.Started))
+	if strings.Contains(why, l.Exit.String()) {
+		return fmt.Sprintf("it died after %s, and is now %s: %s", after, s.State, why)
+	}
+	return fmt.Sprintf("it died after %s: %s; it is now %s", after, l.Exit, isNow(s))
 }

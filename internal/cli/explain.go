@@ -47,7 +47,7 @@ func Explain(s engine.Status, now time.Time) string {
 func headline(s engine.Status, now time.Time) string {
 	name, since := string(s.Name), ""
 	if !s.Since.IsZero() {
-		since = " for " + span(now.Sub(s.Since))
+		since = " for " + unit.Span(now.Sub(s.Since))
 	}
 	if s.Restricted {
 		return fmt.Sprintf("%s has been %s%s.", name, clean(string(s.State)), since)
@@ -103,7 +103,7 @@ func wanted(s engine.Status, now time.Time) string {
 	}
 	text := s.Desired + ", " + by
 	if !s.Intent.Time.IsZero() {
-		text += ", " + span(now.Sub(s.Intent.Time)) + " ago"
+		text += ", " + unit.Span(now.Sub(s.Intent.Time)) + " ago"
 	}
 	return text + "."
 }
@@ -115,11 +115,11 @@ func lastEnd(s engine.Status, now time.Time) string {
 	if l.PID != 0 {
 		run += fmt.Sprintf(" (pid %d)", l.PID)
 	}
-	when := span(now.Sub(l.Ended)) + " ago"
+	when := unit.Span(now.Sub(l.Ended)) + " ago"
 	if l.Error != "" {
 		return fmt.Sprintf("%s could not be executed, %s: %s.", run, when, clean(l.Error))
 	}
-	text := fmt.Sprintf("%s %s%s after %s, %s; ", run, l.Exit, meaning(*l), span(l.Ended.Sub(l.Started)), when)
+	text := fmt.Sprintf("%s %s%s after %s, %s; ", run, l.Exit, meaning(*l), unit.Span(l.Ended.Sub(l.Started)), when)
 	switch {
 	case l.Asked && l.Killed:
 		text += "it was asked to end, and killed when it had not done so within its grace period"
@@ -155,7 +155,7 @@ func meaning(l engine.RunEnd) string {
 func next(s engine.Status, now time.Time) string {
 	in := "at once"
 	if d := s.Next.Sub(now); d > 0 {
-		in = "in " + span(d)
+		in = "in " + unit.Span(d)
 	}
 	switch {
 	case s.Gone:

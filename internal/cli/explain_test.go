@@ -147,29 +147,3 @@ func TestExplain(t *testing.T) {
 	}
 	golden(t, "explain.golden", b.String())
 }
-
-// TestSpan keeps the promise that durations read as people say them.
-func TestSpan(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		-time.Hour:                               "0 s",
-		0:                                        "0 s",
-		40 * time.Millisecond:                    "40 ms",
-		150 * time.Millisecond:                   "0.1 s",
-		999 * time.Millisecond:                   "0.9 s",
-		3900 * time.Millisecond:                  "3 s",
-		125 * time.Second:                        "2 min 5 s",
-		2 * time.Minute:                          "2 min",
-		40*time.Minute + time.Second:             "40 min",
-		4 * time.Hour:                            "4 h",
-		4*time.Hour + 10*time.Minute:             "4 h 10 min",
-		30 * time.Hour:                           "30 h",
-		75 * time.Hour:                           "3 d",
-		4*time.Hour + 10*time.Second:             "4 h",
-		9*time.Minute + 59*time.Second + 999_999: "9 min 59 s",
-	} {
-		if got := span(d); got != want {
-			t.Errorf("span(%s) = %q, want %q", d, got, want)
-		}
-	}
-}

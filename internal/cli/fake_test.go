@@ -156,15 +156,14 @@ func (f *fake) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 func (f *fake) ask(verb string, name unit.Name, up bool, effect func(s *engine.Status)) (engine.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	before, err := f.getLocked(verb, name, f.refuse[verb])
-	if err != nil {
+	if _, err := f.getLocked(verb, name, f.refuse[verb]); err != nil {
 		return engine.Status{}, err
 	}
 	f.setLocked(name, func(s *engine.Status) {
 		s.Intent = unit.Intent{Up: up, Generation: s.Intent.Generation + 1, Time: time.Now(), Actor: unit.Actor{Kind: "peer", UID: 10000, PID: 55, Command: "pintle"}}
 	})
 	if f.lazy {
-		before = *f.units[name]
+		before := *f.units[name]
 		f.script(func() {
 			time.Sleep(10 * time.Millisecond)
 			f.set(name, effect)

@@ -67,16 +67,13 @@ func (a *app) logs(ctx context.Context, args []string, f *logsFlags) error {
 		for _, t := range ts {
 			kept = append(kept, eng.Logs(ctx, engine.LogRequest{Name: t.name, Tail: f.tail}))
 		}
-		err := a.writeLines(ctx, merge(kept), func(l engine.Line) error {
+		err = a.writeLines(ctx, merge(kept), func(l engine.Line) error {
 			shown[l.Unit] = l
 			return write(l)
 		})
-		if err != nil || !f.follow {
-			return err
-		}
 	}
-	if !f.follow {
-		return nil
+	if err != nil || a.out.err != nil || !f.follow {
+		return err
 	}
 	return a.writeLines(ctx, follow(ctx, eng, ts, shown, f.tail), write)
 }

@@ -39,7 +39,7 @@ func TestExitCodes(t *testing.T) {
 		"logs gateway@b":            "logs",
 		"logs gateway@*":            "logs",
 		"why gateway@b":             "Get",
-		"wait gateway@b":            "Get",
+		"wait nosuch":               "Get",
 		"status":                    "List",
 		"status gateway@b":          "Connect",
 		"status --watch":            "Watch",
@@ -71,9 +71,9 @@ func TestExitCodes(t *testing.T) {
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"stauts":              `there is no command "stauts"; did you mean status?; see 'pintle --help'`,
+		"stauts":              `there is no command "stauts"; did you mean status or start?; see 'pintle --help'`,
 		"config chekc":        `there is no command "chekc"; did you mean check?; see 'pintle config --help'`,
-		"help stauts":         `there is no command "stauts"; did you mean status?; see 'pintle help --help'`,
+		"help stauts":         `there is no command "stauts"; did you mean status or start?; see 'pintle help --help'`,
 		"start":               `it needs a NAME; see 'pintle start --help'`,
 		"signal TERM":         `it needs a signal and a NAME; see 'pintle signal --help'`,
 		"why a b":             `it needs one NAME; see 'pintle why --help'`,
@@ -145,8 +145,8 @@ func TestWait(t *testing.T) {
 		{"wait gateway@b", nil, result{0, "gateway@b is up\n", ""}},
 		{"wait gateway@c", nil, result{3, "", "pintle: cannot wait for gateway@c to be up: it is failed (exit rule)\n"}},
 		{"wait dashboard --for up", nil, result{3, "", "pintle: cannot wait for dashboard to be up: it is disabled (WEB is not set)\n"}},
-		{"wait gateway@a --for up --timeout 4s", nil, result{1, "",
-			"pintle: cannot wait for gateway@a to be up any longer: after 4 s it is backoff (it exited with code 1)\n"}},
+		{"wait gateway@a --timeout 4s", nil, result{1, "",
+			"pintle: cannot wait for gateway@a to be up any longer: after 4.0 s it is backoff (it exited with code 1)\n"}},
 		{"wait gateway@a --for up", func(f *fake) {
 			time.Sleep(2 * time.Second)
 			f.set("gateway@a", f.begin)
@@ -181,7 +181,7 @@ func TestWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := some()
 				if tt.script != nil {
-					f.script(func() { tt.script(f) })
+					f.script(func() { time.Sleep(time.Second); tt.script(f) })
 				}
 				got := pintle(t, f, strings.Fields(tt.args)...)
 				f.scripts.Wait()
@@ -193,6 +193,24 @@ func TestWait(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestWaitForTheRemoved keeps the promise that a unit which goes between being
+// chosen and being waited for is neither waited for without end nor called unknown.
+func TestWaitForTheRemoved(t *testing.T) {
+	t.Parallel()
+	for what, want := range map[string]result{
+		"up":   {3, "", "pintle: cannot wait for gateway@b to be up: it was removed\n"},
+		"down": {0, "gateway@b is gone\n", ""},
+		"done": {3, "", "pintle: cannot wait for gateway@b to be done: it was removed\n"},
+		"gone": {0, "gateway@b is gone\n", ""},
+	} {
+		f := some()
+		f.refuse["Get"] = engine.Errorf(engine.NotFound, "cannot show gateway@b: there is no such unit")
+		if got := pintle(t, f, "wait", "gateway@b", "--for", what); got != want {
+			t.Errorf("--for %s: got %+v, want %+v", what, got, want)
+		}
 	}
 }
 
@@ -222,20 +240,22 @@ func TestHealthcheck(t *testing.T) {
 // TestWhy keeps the promise that who may see names and states only is told that, and gets the state.
 func TestWhy(t *testing.T) {
 	t.Parallel()
-	f := newFake(engine.Status{Name: "web", State: engine.Up, Restricted: true, Since: time.Now()}, at(coder, engine.Failed, 1))
-	got := pintle(t, f, "why", "web")
-	if want := (result{77, "web has been up for 0 s.\n", "pintle: cannot explain web: you may see its name and state only\n"}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-	if got := pintle(t, f, "why", string(coder)); got.code != 0 || !strings.HasPrefix(got.stdout, "gateway@coder has failed, and") {
-		t.Errorf("got %+v", got)
-	}
-	if got := pintle(t, f, "why", "-o", "json", string(coder)); got.code != 0 || !strings.HasPrefix(got.stdout, "{\n  \"name\": \"gateway@coder\",\n") {
-		t.Errorf("got %+v", got)
-	}
-	if got := pintle(t, f, "why", "nosuch"); got.code != 4 {
-		t.Errorf("got %+v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(engine.Status{Name: "web", State: engine.Up, Restricted: true, Since: time.Now()}, at(coder, engine.Failed, 1))
+		got := pintle(t, f, "why", "web")
+		if want := (result{77, "web has been up for 0 s.\n", "pintle: cannot explain web: you may see its name and state only\n"}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if got := pintle(t, f, "why", string(coder)); got.code != 0 || !strings.HasPrefix(got.stdout, "gateway@coder has failed, and") {
+			t.Errorf("got %+v", got)
+		}
+		if got := pintle(t, f, "why", "-o", "json", string(coder)); got.code != 0 || !strings.HasPrefix(got.stdout, "{\n  \"name\": \"gateway@coder\",\n") {
+			t.Errorf("got %+v", got)
+		}
+		if got := pintle(t, f, "why", "nosuch"); got.code != 4 {
+			t.Errorf("got %+v", got)
+		}
+	})
 }
 
 // TestConfig: mistakes are lines on stderr and exit 1, notices are lines on stdout and exit 0.

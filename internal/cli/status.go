@@ -127,7 +127,7 @@ func (a *app) showConditions(ctx context.Context, eng engine.Engine, wide bool) 
 	}
 	var lines []string
 	if wide {
-		lines = append(lines, "pintle "+info.Version+", pid "+number(info.PID)+", for "+span(now().Sub(info.Started))+
+		lines = append(lines, "pintle "+info.Version+", pid "+number(info.PID)+", for "+unit.Span(now().Sub(info.Started))+
 			"; process sets: "+info.ProcessSets)
 	}
 	if info.Stopping {

@@ -121,7 +121,7 @@ func TestStatusJSON(t *testing.T) {
 // watchFor runs status --watch for three seconds, with a start, a removal and a change nobody sees in between.
 func watchFor(t *testing.T, change func(context.Context, *Options) context.Context, args ...string) result {
 	f := some()
-	f.live["gateway@c"] = readyAfter(time.Second)
+	f.live["gateway@c"] = readyAfter(1200 * time.Millisecond)
 	f.script(func() {
 		time.Sleep(500 * time.Millisecond)
 		_, _ = f.Start(context.Background(), "gateway@c")

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 )
 
 // table lays out rows of text in columns. The zero value has no rows yet.
@@ -32,7 +33,7 @@ func (t *table) header() []string {
 func (t *table) row(s engine.Status, now time.Time) []string {
 	since := ""
 	if !s.Since.IsZero() {
-		since = span(now.Sub(s.Since))
+		since = unit.Span(now.Sub(s.Since))
 	}
 	failures := strconv.Itoa(s.Failures)
 	if s.Restricted {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 )
 
 // The longest waits, unless --timeout says otherwise. A restart is a stop and a start.
@@ -90,7 +91,10 @@ func (a *app) verbCommand(cmd *cobra.Command, p patience, f request) *cobra.Comm
 func (a *app) requestAll(ctx context.Context, eng engine.Engine, ts []target, p patience, f request) error {
 	var w *watch
 	if !p.noWait {
-		w = openWatch(ctx, eng, ts)
+		var err error
+		if w, err = openWatch(ctx, eng, ts); err != nil {
+			return err
+		}
 		defer w.close()
 	}
 	return a.each(ts, func(t target) outcome { return f(ctx, eng, w, t, p) })
@@ -144,7 +148,7 @@ func (a *app) restart(ctx context.Context, eng engine.Engine, w *watch, t target
 func up(ctx context.Context, eng engine.Engine, w *watch, asked engine.Status, first uint64, verb string, began time.Time, p patience) outcome {
 	s, since, err := await(ctx, w, asked, upEffect(asked.Intent.Generation, first), p)
 	if err == nil {
-		said := fmt.Sprintf("%s is up after %s (%s)", s.Name, span(since.Sub(began)), running(s))
+		said := fmt.Sprintf("%s is up after %s (%s)", s.Name, unit.Span(since.Sub(began)), running(s))
 		if l := s.Last; verb == "restart" && l != nil && l.Run+1 == s.Run && l.Killed {
 			said += "; its last run had to be killed"
 		}
@@ -173,7 +177,7 @@ func (a *app) stop(ctx context.Context, eng engine.Engine, w *watch, t target, p
 	if err != nil {
 		return outcome{err: unfinished("stop", s, p, err)}
 	}
-	said := fmt.Sprintf("%s is %s after %s", s.Name, s.State, span(since.Sub(began)))
+	said := fmt.Sprintf("%s is %s after %s", s.Name, s.State, unit.Span(since.Sub(began)))
 	if l := s.Last; l != nil && l.Run == run && l.Killed {
 		said += "; it had to be killed, it did not end within its grace period"
 	}

@@ -53,7 +53,7 @@ func TestVerbs(t *testing.T) {
 		{"start of one that is up", up, nil, "start gateway@coder",
 			result{0, "gateway@coder is already up (pid 1003, run 3)\n", ""}},
 		{"start waits for readiness and not for settling", slow, func(f *fake) { f.live[coder] = readyAfter(3 * time.Second) },
-			"start gateway@coder", result{0, "gateway@coder is up after 3 s (pid 1001, run 1)\n", ""}},
+			"start gateway@coder", result{0, "gateway@coder is up after 3.0 s (pid 1001, run 1)\n", ""}},
 		{"start of one that dies at once", at(coder, engine.Down, 2), func(f *fake) {
 			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
 				f.wrote(n, run-1, "of the run before")
@@ -62,6 +62,18 @@ func TestVerbs(t *testing.T) {
 			}
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it died after 0.1 s: exited with code 78; it is now failed (exit_codes calls 78 a failure)\n  | bad key\n"}},
+		{"the reason that names the end does not say it twice", at(coder, engine.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(150*time.Millisecond, 78, engine.Failed, "it exited with code 78 after 0.1 s, and exit_codes says what follows")
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it died after 0.1 s, and is now failed: it exited with code 78 after 0.1 s, and exit_codes says what follows\n"}},
+		{"what it left behind is ended before it is told what became of it", at(coder, engine.Down, 0), func(f *fake) {
+			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
+				diesAfter(150*time.Millisecond, 78, engine.Stopping, "what it left behind is being ended")(f, n, run)
+				time.Sleep(3 * time.Second)
+				f.set(n, func(s *engine.Status) { s.State, s.Because = engine.Failed, "exit_codes says so" })
+			}
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it died after 0.1 s: exited with code 78; it is now failed (exit_codes says so)\n"}},
 		{"start of one that will be tried again", at(coder, engine.Down, 0), func(f *fake) {
 			f.live[coder] = diesAfter(500*time.Millisecond, 1, engine.Backoff, "it crashed")
 		}, "start gateway@coder", result{1, "",
@@ -80,7 +92,7 @@ func TestVerbs(t *testing.T) {
 		}, "start gateway@coder", result{1, "", "pintle: cannot start gateway@coder: it is disabled: X is not set\n"}},
 		{"start of one that never gets ready", slow, func(f *fake) { f.live[coder] = func(*fake, unit.Name, uint64) {} },
 			"start gateway@coder --timeout 5s", result{1, "",
-				"pintle: cannot start gateway@coder: after 5 s it is still starting (it was asked for); the wish stays recorded\n"}},
+				"pintle: cannot start gateway@coder: after 5.0 s it is still starting (it was asked for); the wish stays recorded\n"}},
 		{"somebody stops it meanwhile", slow, func(f *fake) {
 			f.live[coder] = func(f *fake, n unit.Name, _ uint64) {
 				time.Sleep(time.Second)
@@ -93,7 +105,7 @@ func TestVerbs(t *testing.T) {
 				f.end(n, run, engine.Backoff, engine.RunEnd{Started: time.Now(), Exit: unit.Exit{Code: 127}, Error: "nosuch: not found"}, "it cannot be executed")
 			}
 		}, "start gateway@coder", result{1, "",
-			"pintle: cannot start gateway@coder: it could not be executed: nosuch: not found; it is now backoff (it cannot be executed)\n"}},
+			"pintle: cannot start gateway@coder: it could not be executed: nosuch: not found; it is now backoff\n"}},
 		{"the supervisor ends meanwhile", slow, func(f *fake) {
 			f.live[coder] = func(f *fake, _ unit.Name, _ uint64) { time.Sleep(time.Second); close(f.gone) }
 		}, "start gateway@coder", result{69, "",
@@ -101,13 +113,13 @@ func TestVerbs(t *testing.T) {
 		{"no wait", slow, nil, "start --no-wait gateway@coder", result{0, "gateway@coder is asked to be up\n", ""}},
 
 		{"restart of one that is up", up, func(f *fake) { f.stopTime[coder] = 2 * time.Second },
-			"restart gateway@coder", result{0, "gateway@coder is up after 2 s (pid 1004, run 4)\n", ""}},
+			"restart gateway@coder", result{0, "gateway@coder is up after 2.0 s (pid 1004, run 4)\n", ""}},
 		{"restart of one that must be killed", up, func(f *fake) { f.stopTime[coder] = 20 * time.Second },
 			"restart gateway@coder", result{0, "gateway@coder is up after 20 s (pid 1004, run 4); its last run had to be killed\n", ""}},
 		{"restart of a stopped one ends up", at(coder, engine.Down, 3), nil,
 			"restart gateway@coder", result{0, "gateway@coder is up after 0 s (pid 1004, run 4)\n", ""}},
 		{"the run of before is not mistaken for the restarted one", up, func(f *fake) { f.lazy = true; f.stopTime[coder] = 3 * time.Second },
-			"restart gateway@coder", result{0, "gateway@coder is up after 3 s (pid 1004, run 4)\n", ""}},
+			"restart gateway@coder", result{0, "gateway@coder is up after 3.0 s (pid 1004, run 4)\n", ""}},
 		{"restart of one that dies at once", up, func(f *fake) { f.live[coder] = diesAfter(0, 3, engine.Backoff, "it crashed") },
 			"restart gateway@coder", result{1, "",
 				"pintle: cannot restart gateway@coder: it died after 0 s: exited with code 3; it is now backoff (it crashed)\n"}},
@@ -122,7 +134,7 @@ func TestVerbs(t *testing.T) {
 			f.stopTime[coder] = time.Minute
 			f.units[coder].Remaining = []string{"1003 agent", "1009 ev\x1bil"}
 		}, "stop gateway@coder --timeout 2s", result{1, "",
-			"pintle: cannot stop gateway@coder: after 2 s it is still stopping (it was asked to end); still there: 1003 agent, 1009 evl; the wish stays recorded\n"}},
+			"pintle: cannot stop gateway@coder: after 2.0 s it is still stopping (it was asked to end); still there: 1003 agent, 1009 evl; the wish stays recorded\n"}},
 
 		{"remove", up, func(f *fake) { f.stopTime[coder] = time.Second }, "remove gateway@coder", result{0, "gateway@coder is removed\n", ""}},
 		{"remove of a stopped one, by its alias", at(coder, engine.Down, 3), nil, "unregister gateway@coder", result{0, "gateway@coder is removed\n", ""}},
@@ -203,7 +215,7 @@ func TestManyUnits(t *testing.T) {
 			if took := time.Since(began); took != 4*time.Second {
 				t.Errorf("it took %s", took)
 			}
-			want := result{0, "gateway@b is down after 2 s\ngateway@a is down after 4 s\n", ""}
+			want := result{0, "gateway@b is down after 2.0 s\ngateway@a is down after 4.0 s\n", ""}
 			if got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}

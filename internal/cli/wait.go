@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 )
 
 const aboutWait = `Wait until units are as --for says:
@@ -67,9 +68,11 @@ func (a *app) waitCommand() *cobra.Command {
 func waitFor(ctx context.Context, eng engine.Engine, w *watch, t target, what string, p patience) outcome {
 	s, err := eng.Get(ctx, t.name)
 	switch {
-	case err != nil && what == "gone" && engine.KindOf(err) == engine.NotFound:
-		return outcome{said: fmt.Sprintf("%s is gone", t.name)}
-	case err != nil:
+	case err == nil:
+	case engine.KindOf(err) == engine.NotFound && (what == "gone" || t.before.Name != ""):
+		s = t.before // it was there a moment ago, or does not need to have been
+		s.Name, s.Gone = t.name, true
+	default:
 		return outcome{err: err}
 	}
 	s, _, err = await(ctx, w, s, stateEffect(what), p)
@@ -84,7 +87,7 @@ func waitFor(ctx context.Context, eng engine.Engine, w *watch, t target, what st
 	case known:
 		return outcome{err: err}
 	case errors.Is(err, errTimeout):
-		return outcome{err: fmt.Errorf("cannot wait for %s to be %s any longer: after %s it is %s", t.name, what, span(p.timeout), isNow(s))}
+		return outcome{err: fmt.Errorf("cannot wait for %s to be %s any longer: after %s it is %s", t.name, what, unit.Span(p.timeout), isNow(s))}
 	}
 	return outcome{err: fmt.Errorf("cannot wait for %s to be %s: interrupted while it is %s", t.name, what, isNow(s))}
 }

@@ -24,8 +24,9 @@ type watch struct {
 
 // openWatch begins to watch the targets; close ends it. Where the engine knows
 // one of them, it waits for the engine's first answer: a verb that is sent after
-// that cannot have an effect that the watch does not see.
-func openWatch(ctx context.Context, eng engine.Engine, ts []target) *watch {
+// that cannot have an effect that the watch does not see, and one that cannot be
+// waited for is not sent.
+func openWatch(ctx context.Context, eng engine.Engine, ts []target) (*watch, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watch{
 		boxes:  map[unit.Name]chan engine.Status{},
@@ -41,9 +42,11 @@ func openWatch(ctx context.Context, eng engine.Engine, ts []target) *watch {
 		select {
 		case <-w.opened:
 		case <-w.ended:
+			cancel()
+			return nil, w.err
 		}
 	}
-	return w
+	return w, nil
 }
 
 func (w *watch) run(ctx context.Context, eng engine.Engine) {

@@ -7,6 +7,7 @@ import (
 
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
+	"pintle/internal/logs"
 	"pintle/internal/store"
 	"pintle/internal/unit"
 )
@@ -106,7 +107,7 @@ func (s *Supervisor) Restart(ctx context.Context, name unit.Name) (engine.Status
 	return s.want(ctx, "restart", name, true, lifecycle.Restart)
 }
 
-// want changes what is desired of a unit. The answer waits until that is on disk, so that what was answered survives.
+// want changes what is desired of a unit, and lets the event of the wish happen to it.
 func (s *Supervisor) want(ctx context.Context, verb string, name unit.Name, up bool, k lifecycle.EventKind) (engine.Status, error) {
 	actor := engine.ActorOf(ctx)
 	return s.with(ctx, verb, name, func(s *Supervisor, u *record, answer reply) {
@@ -114,7 +115,8 @@ func (s *Supervisor) want(ctx context.Context, verb string, name unit.Name, up b
 			answer(engine.Status{}, err)
 			return
 		}
-		s.intend(u, up, actor, answer, func() { s.step(u, lifecycle.Event{Kind: k}) })
+		s.intend(u, up, actor, k)
+		s.keep(u, answer)
 	})
 }
 
@@ -136,13 +138,24 @@ func (s *Supervisor) refuse(verb string, u *record, up bool) error {
 	return nil
 }
 
-// intend records who wants what of a unit, does it, and answers when the record is durable.
-func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, answer reply, do func()) {
+// intend records who wants what of a unit, and lets the event of the wish happen to it.
+func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.EventKind) {
 	u.intent = unit.Intent{Up: up, Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
-	do()
+	before, by := u.life, u.by
+	u.by = actor
+	s.step(u, lifecycle.Event{Kind: k})
+	if u.life == before {
+		u.by = by
+	}
+	if !u.gone {
+		s.publish(u)
+	}
+}
+
+// keep answers with the unit's status when its intent is on disk, so that what was answered survives. An intent that
+// can't be written is a condition in Info, not a refusal: it holds for as long as pintle lives.
+func (s *Supervisor) keep(u *record, answer reply) {
 	status := u.status()
-	s.publish(u)
-	// A record that can't be written is a condition in Info, not a refusal: the wish holds for as long as pintle lives.
 	s.o.Store.Put(store.Record{Unit: u.spec.Name, Intent: u.intent}, func(error) { answer(status, nil) })
 }
 
@@ -153,133 +166,36 @@ func (s *Supervisor) Signal(ctx context.Context, name unit.Name, sig unit.Signal
 			answer(engine.Status{}, engine.Errorf(engine.Conflict, "cannot signal %s: it is not running", name))
 			return
 		}
-		if err := u.run.Signal(sig); err != nil {
-			answer(engine.Status{}, engine.Errorf(engine.Internal, "cannot signal %s: %v", name, err))
-			return
-		}
-		answer(u.status(), nil)
-	})
-}
-
-// Create implements engine.Engine.
-func (s *Supervisor) Create(ctx context.Context, req engine.CreateRequest) (engine.Status, bool, error) {
-	created := false
-	actor := engine.ActorOf(ctx)
-	status, err := ask(ctx, s, func(s *Supervisor, answer func(engine.Status, error)) {
-		u, ok := s.units[req.Name]
-		if !ok {
-			var err error
-			if u, err = s.create(req.Name); err != nil {
-				answer(engine.Status{}, err)
+		status := u.status()
+		s.signal(u.run, sig, func(err error) {
+			if err != nil {
+				answer(engine.Status{}, engine.Errorf(engine.Internal, "cannot signal %s: %v", name, err))
 				return
 			}
-			created = true
-		} else if req.Down {
-			answer(u.status(), nil) // it exists, and nothing was asked of it
-			return
-		}
-		if err := s.refuse("create", u, !req.Down); err != nil {
-			answer(engine.Status{}, err)
-			return
-		}
-		s.intend(u, !req.Down, actor, answer, func() {
-			if !req.Down {
-				s.step(u, lifecycle.Event{Kind: lifecycle.Start})
-			}
+			answer(status, nil)
 		})
 	})
-	return status, created, err
-}
-
-// create makes an instance known, if its template allows it.
-func (s *Supervisor) create(name unit.Name) (*record, error) {
-	if name.Template() == "" {
-		return nil, engine.Errorf(engine.Invalid, "cannot create %s: only instances of a template can be created, and their names have an @", name)
-	}
-	t, ok := s.templates[name.Template()]
-	if !ok {
-		return nil, engine.Errorf(engine.NotFound, "cannot create %s: there is no template %s", name, name.Template())
-	}
-	if s.stopping {
-		return nil, engine.Errorf(engine.Conflict, "cannot create %s: the container is stopping", name)
-	}
-	spec, err := s.instantiate(t, name)
-	if err != nil {
-		return nil, err
-	}
-	return s.add(&spec), nil
-}
-
-// instantiate makes the spec of one more instance, by the template's rules.
-func (s *Supervisor) instantiate(t *unit.Template, name unit.Name) (unit.Spec, error) {
-	spec, err := t.Instantiate(name.Instance())
-	if err != nil {
-		return unit.Spec{}, engine.Errorf(engine.Invalid, "cannot create %s: %v", name, err)
-	}
-	count := 0
-	for other := range s.units {
-		if other.Template() == t.Name {
-			count++
-		}
-	}
-	if count >= t.Max {
-		return unit.Spec{}, engine.Errorf(engine.Conflict, "cannot create %s: template %s has %d instances already, which is its max", name, t.Name, count)
-	}
-	return spec, nil
-}
-
-// Remove implements engine.Engine.
-func (s *Supervisor) Remove(ctx context.Context, name unit.Name) (engine.Status, error) {
-	actor := engine.ActorOf(ctx)
-	return s.with(ctx, "remove", name, func(s *Supervisor, u *record, answer reply) {
-		if err := s.refuseRemove(u); err != nil {
-			answer(engine.Status{}, err)
-			return
-		}
-		u.removing = true
-		u.intent = unit.Intent{Up: false, Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
-		s.step(u, lifecycle.Event{Kind: lifecycle.Stop})
-		status := u.status()
-		s.o.Store.Delete(name, func(error) { answer(status, nil) })
-	})
-}
-
-func (s *Supervisor) refuseRemove(u *record) error {
-	name := u.spec.Name
-	if u.spec.Kind != unit.Instance {
-		return engine.Errorf(engine.Conflict, "cannot remove %s: it is declared in the configuration; only instances can be removed", name)
-	}
-	for _, always := range s.templates[name.Template()].Always {
-		if always == name.Instance() {
-			return engine.Errorf(engine.Conflict, "cannot remove %s: template %s declares it as always there; stop it instead", name, name.Template())
-		}
-	}
-	return nil
-}
-
-// drop forgets a unit that is being removed and has no process left.
-func (s *Supervisor) drop(u *record) {
-	delete(s.units, u.spec.Name)
-	s.o.Logs.Forget(u.spec.Name)
-	status := u.status()
-	status.Gone = true
-	s.broadcast(status)
-	s.checkIdle()
 }
 
 // Logs implements engine.Engine.
 func (s *Supervisor) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
 	return func(yield func(engine.Line, error) bool) {
-		status, err := s.Get(ctx, req.Name)
+		// Found in the loop, where the unit can't be removed meanwhile: its journal would come to life again.
+		journal, err := ask(ctx, s, func(s *Supervisor, answer func(*logs.Journal, error)) {
+			switch u, ok := s.units[req.Name]; {
+			case !ok:
+				answer(nil, s.unknown("read the log of", req.Name))
+			case u.spec.Kind == unit.Main:
+				answer(nil, engine.Errorf(engine.Conflict,
+					"cannot read the log of main: its output goes to the container's own, see docker logs"))
+			default:
+				answer(s.o.Logs.Journal(req.Name), nil)
+			}
+		})
 		if err != nil {
 			yield(engine.Line{}, err)
 			return
 		}
-		if status.Kind == unit.Main {
-			yield(engine.Line{}, engine.Errorf(engine.Conflict,
-				"cannot read the log of main: its output goes to the container's own, see docker logs"))
-			return
-		}
-		s.o.Logs.Journal(req.Name).Read(ctx, req.Tail, req.Follow)(yield)
+		journal.Read(ctx, req.Tail, req.Follow)(yield)
 	}
 }

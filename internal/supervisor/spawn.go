@@ -17,23 +17,28 @@ import (
 	"pintle/internal/unit"
 )
 
-// spawn executes a unit's command as a new run; it is a worker. However it
-// fails, the run has then ended: with a code as a shell gives it, and a sentence.
-func (s *Supervisor) spawn(spec *unit.Spec, number uint64) {
-	err := s.execute(spec, number)
+// spawn executes a unit's command as a new run; it is a worker, and of the record
+// it reads only what never changes. However it fails, the run has then ended:
+// with a code as a shell gives it, and a sentence, which is in its log too.
+func (s *Supervisor) spawn(u *record, number uint64) {
+	err := s.execute(u, number)
 	if err == nil {
 		return
+	}
+	if u.spec.Kind != unit.Main {
+		s.o.Logs.Journal(u.spec.Name).Note(number, err.Error())
 	}
 	code := 126
 	if e, ok := errors.AsType[*process.ExecError](err); ok {
 		code = e.Code
 	}
-	s.happened(spec.Name, lifecycle.Event{
+	s.happened(u, lifecycle.Event{
 		Kind: lifecycle.SpawnFailed, Run: number, Exit: unit.Exit{Code: code}, Err: err.Error(),
 	})
 }
 
-func (s *Supervisor) execute(spec *unit.Spec, number uint64) error {
+func (s *Supervisor) execute(u *record, number uint64) error {
+	spec := u.spec
 	id, err := Identity(spec.User)
 	if err != nil {
 		return err
@@ -48,9 +53,9 @@ func (s *Supervisor) execute(spec *unit.Spec, number uint64) error {
 		Unit: spec.Name, Number: number,
 	}
 	hooks := process.Hooks{
-		Started: func(r *process.Run) { s.spawned(spec.Name, number, r) },
+		Started: func(r *process.Run) { s.spawned(u, number, r) },
 		Exited: func(e unit.Exit) {
-			s.happened(spec.Name, lifecycle.Event{Kind: lifecycle.Exited, Run: number, Exit: e})
+			s.happened(u, lifecycle.Event{Kind: lifecycle.Exited, Run: number, Exit: e})
 		},
 	}
 	if spec.Kind == unit.Main {
@@ -78,7 +83,6 @@ func (s *Supervisor) captured(c process.Command, hooks process.Hooks) error {
 	process.Lend(c.Identity, outWrite, errWrite)
 	journal := s.o.Logs.Journal(c.Unit)
 	if _, err := s.o.Kernel.Start(c, hooks); err != nil {
-		journal.Note(c.Number, err.Error())
 		return errors.Join(err, outRead.Close(), errRead.Close())
 	}
 	journal.Capture(c.Number, engine.Stdout, outRead)

@@ -15,7 +15,7 @@ func (u *record) status() engine.Status {
 		State: u.life.State, Desired: u.intent.Desired(),
 		Since: u.since, Reason: u.life.Reason, Because: u.because(),
 		Run: u.life.Run, Failures: u.life.Failures, Next: u.next, Last: u.last,
-		Intent: u.intent, Labels: u.spec.Labels, Remaining: u.remaining,
+		Intent: u.intent, Labels: u.spec.Labels, Remaining: u.remaining, Gone: u.gone,
 	}
 	if u.run != nil && !u.life.Ended {
 		s.PID = u.run.Pid()
@@ -28,7 +28,6 @@ func (u *record) status() engine.Status {
 
 // because is the reason as a clause for people.
 func (u *record) because() string {
-	asked := "by " + u.intent.Actor.String()
 	switch u.life.Reason {
 	case unit.SwitchedOff:
 		return disabledBecause(u.spec)
@@ -41,7 +40,7 @@ func (u *record) because() string {
 	case unit.ContainerStopping:
 		return "the container is stopping"
 	case unit.Asked:
-		return u.askedBecause(asked)
+		return u.askedBecause()
 	case unit.Crashed:
 		return u.crashedBecause()
 	case unit.CannotExecute:
@@ -54,20 +53,23 @@ func (u *record) because() string {
 	return string(u.life.Reason)
 }
 
-func (u *record) askedBecause(asked string) string {
-	switch u.life.State {
-	case unit.Down:
-		return "stopped " + asked
-	case unit.Stopping:
-		switch {
-		case u.removing:
-			return "being removed " + asked
-		case u.intent.Up:
-			return "being restarted " + asked
-		}
-		return "being stopped " + asked
+func (u *record) askedBecause() string {
+	what := "started"
+	switch {
+	case u.gone:
+		what = "removed"
+	case u.removing:
+		what = "being removed"
+	case u.life.State == unit.Down && u.life.Run == 0:
+		what = "asked to be down"
+	case u.life.State == unit.Down:
+		what = "stopped"
+	case u.life.State == unit.Stopping && u.intent.Up:
+		what = "being restarted"
+	case u.life.State == unit.Stopping:
+		what = "being stopped"
 	}
-	return "started " + asked
+	return what + " by " + u.by.String()
 }
 
 func (u *record) crashedBecause() string {

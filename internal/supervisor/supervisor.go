@@ -13,6 +13,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ import (
 // Options are everything that a Supervisor works with.
 type Options struct {
 	Version string
-	// Main is the main program's unit; nil where there is none (as in tests).
+	// Main is the main program's unit, which is never restarted; nil where there is none (as in tests).
 	Main      *unit.Spec
 	Services  []unit.Spec
 	Templates []unit.Template
@@ -54,6 +55,8 @@ type Supervisor struct {
 	started time.Time
 	queue   queue
 	done    chan struct{} // closed when the loop has ended
+	// errands are what must be done in order but may have to wait for the kernel.
+	errands queue
 
 	// Everything below belongs to the loop.
 	units     map[unit.Name]*record
@@ -72,14 +75,18 @@ type record struct {
 	life   lifecycle.Unit
 	since  time.Time
 	intent unit.Intent
-	// removing is set from the request to remove it until it is gone.
-	removing  bool
+	// by is whose wish brought it into this state. It is not always the intent's
+	// actor: who asks for what is so already changes nothing.
+	by unit.Actor
+	// removing is set from the request to remove it, gone once that is done.
+	removing, gone bool
+
 	run       *process.Run // of the current run, once it is executed
 	began     time.Time    // when the current run was executed
 	last      *engine.RunEnd
 	next      time.Time // when the armed timer that matters to a person fires
 	timers    [3]*time.Timer
-	endProbe  context.CancelFunc
+	endProbe  context.CancelFunc // never nil
 	remaining []string
 }
 
@@ -88,7 +95,8 @@ func New(o Options) *Supervisor {
 	s := &Supervisor{
 		o:         o,
 		started:   now(),
-		queue:     queue{wake: make(chan struct{}, 1)},
+		queue:     newQueue(),
+		errands:   newQueue(),
 		done:      make(chan struct{}),
 		units:     map[unit.Name]*record{},
 		templates: map[string]*unit.Template{},
@@ -117,42 +125,51 @@ func New(o Options) *Supervisor {
 	for _, r := range o.Records {
 		s.recall(r)
 	}
-	go s.loop()
+	go func() {
+		defer close(s.done)
+		s.serve(&s.queue)
+	}()
+	go s.serve(&s.errands)
 	return s
 }
 
 // recall makes a unit what an earlier life of this container was asked for.
 func (s *Supervisor) recall(r store.Record) {
-	if u, ok := s.units[r.Unit]; ok {
-		if u.spec.Kind != unit.Main {
-			u.intent = r.Intent
-		}
-		return
-	}
-	t, ok := s.templates[r.Unit.Template()]
+	u, ok := s.units[r.Unit]
 	if !ok {
-		s.o.Log.Warn("cannot bring back " + string(r.Unit) + ": nothing of that name is configured any more")
-		return
+		spec, err := s.instantiate(r.Unit)
+		if r.Unit.Template() == "" {
+			err = errors.New("it is not configured any more")
+		}
+		if err != nil {
+			s.o.Log.Warn("cannot bring back " + string(r.Unit) + ": " + err.Error())
+			return
+		}
+		u = s.add(&spec)
 	}
-	spec, err := s.instantiate(t, r.Unit)
-	if err != nil {
-		s.o.Log.Warn("cannot bring back " + string(r.Unit) + ": " + err.Error())
-		return
+	if u.spec.Kind == unit.Main {
+		return // it is always wanted up
 	}
-	s.add(&spec).intent = r.Intent
+	u.intent, u.by = r.Intent, r.Intent.Actor
+	if !r.Intent.Up {
+		u.life, _ = lifecycle.Next(u.spec, u.life, lifecycle.Event{Kind: lifecycle.Stop})
+	}
 }
 
 func (s *Supervisor) add(spec *unit.Spec) *record {
-	u := &record{spec: spec, life: lifecycle.New(spec), since: now()}
+	u := newRecord(spec)
 	s.units[spec.Name] = u
 	return u
 }
 
-// loop handles events until Close.
-func (s *Supervisor) loop() {
-	defer close(s.done)
+func newRecord(spec *unit.Spec) *record {
+	return &record{spec: spec, life: lifecycle.New(spec), since: now(), endProbe: func() {}}
+}
+
+// serve handles the events of a queue until it is closed.
+func (s *Supervisor) serve(q *queue) {
 	for {
-		events, open := s.queue.take()
+		events, open := q.take()
 		for _, e := range events {
 			e(s)
 		}
@@ -203,21 +220,38 @@ func (s *Supervisor) MainEnded() <-chan struct{} { return s.mainEnded }
 // MainExit is how main ended. It may be called once MainEnded is closed.
 func (s *Supervisor) MainExit() (e unit.Exit, err string) { return s.mainExit, s.mainError }
 
-// SignalMain passes a signal on to main; it does nothing when main is not running.
+// SignalMain passes a signal on to main, in the order of the calls; it does
+// nothing when main is not running. It never waits.
 func (s *Supervisor) SignalMain(sig unit.Signal) {
 	s.queue.put(func(s *Supervisor) {
-		if u, ok := s.units[unit.MainName]; ok && u.run != nil {
-			if err := u.run.Signal(sig); err != nil {
+		u, ok := s.units[unit.MainName]
+		if !ok || u.run == nil {
+			return
+		}
+		s.signal(u.run, sig, func(err error) {
+			if err != nil {
 				s.o.Log.Warn("cannot pass " + sig.String() + " on to main: " + err.Error())
 			}
-		}
+		})
 	})
+}
+
+// signal sends a signal to a run's leader. It is an errand, because it must wait while some child is being executed.
+func (s *Supervisor) signal(run *process.Run, sig unit.Signal, done func(error)) {
+	s.errands.put(func(*Supervisor) { done(run.Signal(sig)) })
 }
 
 // Close ends the loop. Requests after it fail as if no supervisor were there.
 func (s *Supervisor) Close() {
+	s.queue.put(func(s *Supervisor) {
+		for _, u := range s.units {
+			u.endProbe()
+			u.reset()
+		}
+	})
 	s.queue.close()
 	<-s.done
+	s.errands.close()
 }
 
 // sorted lists the records by name, main first.
@@ -258,7 +292,7 @@ func (s *Supervisor) checkIdle() {
 // event is something for the loop to do or to know.
 type event func(*Supervisor)
 
-// queue is the loop's mailbox. It is unbounded, so that to put never waits: the
+// queue is a mailbox of the loop's. It is unbounded, so that to put never waits: the
 // reaper puts while it holds the process table, which the loop may be waiting for.
 type queue struct {
 	mu     sync.Mutex
@@ -267,6 +301,9 @@ type queue struct {
 	wake   chan struct{}
 }
 
+func newQueue() queue { return queue{wake: make(chan struct{}, 1)} }
+
+// put adds an event; it tells whether that will be handled.
 func (q *queue) put(e event) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

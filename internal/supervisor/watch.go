@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 
 	"pintle/internal/engine"
@@ -13,45 +14,78 @@ import (
 // each unit, so that a slow one costs a bounded amount of memory and the loop
 // never waits for it.
 type watcher struct {
-	mu      sync.Mutex
-	changed map[unit.Name]engine.Status
-	order   []unit.Name
-	wake    chan struct{}
+	mu sync.Mutex
+	// known are the names that the reader was given a unit of and not yet that it is gone.
+	known map[unit.Name]bool
+	news  map[unit.Name]news
+	order []unit.Name // the keys of news, as they came
+	wake  chan struct{}
+}
+
+// news is what a reader has not been told of one name: that the unit it knows
+// is gone, and what the unit that has the name is now. Either may be nil.
+type news struct{ gone, now *engine.Status }
+
+func newWatcher(units []engine.Status) *watcher {
+	w := &watcher{known: map[unit.Name]bool{}, news: map[unit.Name]news{}, wake: make(chan struct{}, 1)}
+	for _, s := range units {
+		w.known[s.Name] = true
+		w.put(s)
+	}
+	return w
 }
 
 func (w *watcher) put(s engine.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, waiting := w.changed[s.Name]; !waiting {
+	n, waiting := w.news[s.Name]
+	if !waiting {
 		w.order = append(w.order, s.Name)
 	}
-	w.changed[s.Name] = s
+	switch {
+	case !s.Gone:
+		n.now = &s
+	case w.known[s.Name]:
+		n = news{gone: &s}
+	default: // it came and went without the reader
+		delete(w.news, s.Name)
+		w.order = slices.DeleteFunc(w.order, func(name unit.Name) bool { return name == s.Name })
+		return
+	}
+	w.news[s.Name] = n
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
+// take returns what has not been read, in the order in which it began to wait.
 func (w *watcher) take() []engine.Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	list := make([]engine.Status, 0, len(w.order))
 	for _, name := range w.order {
-		list = append(list, w.changed[name])
+		n := w.news[name]
+		if n.gone != nil {
+			list = append(list, *n.gone)
+			delete(w.known, name)
+		}
+		if n.now != nil {
+			list = append(list, *n.now)
+			w.known[name] = true
+		}
 	}
-	clear(w.changed)
+	clear(w.news)
 	w.order = w.order[:0]
 	return list
 }
 
 // publish tells the watchers what a unit is now.
 func (s *Supervisor) publish(u *record) {
-	if len(s.watchers) > 0 {
-		s.broadcast(u.status())
+	if len(s.watchers) == 0 {
+		return
 	}
-}
-
-func (s *Supervisor) broadcast(status engine.Status) {
+	status := u.status()
 	for w := range s.watchers {
 		w.put(status)
 	}
@@ -60,12 +94,10 @@ func (s *Supervisor) broadcast(status engine.Status) {
 // Watch implements engine.Engine.
 func (s *Supervisor) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 	return func(yield func(engine.Status, error) bool) {
-		w := &watcher{changed: map[unit.Name]engine.Status{}, wake: make(chan struct{}, 1)}
+		var w *watcher
 		_, err := ask(ctx, s, func(s *Supervisor, answer func(struct{}, error)) {
+			w = newWatcher(s.list())
 			s.watchers[w] = true
-			for _, status := range s.list() {
-				w.put(status)
-			}
 			answer(struct{}{}, nil)
 		})
 		defer s.queue.put(func(s *Supervisor) { delete(s.watchers, w) })

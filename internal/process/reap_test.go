@@ -1,0 +1,123 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"pintle/internal/unit"
+)
+
+// TestNoExitStatusIsLost: 200 runs end at the same time with codes of their own
+// while 500 zombies are adopted; every Exited is called once, with the right
+// code, and no zombie is left within a second.
+func TestNoExitStatusIsLost(t *testing.T) {
+	alone(t, surroundings{PID1: true}, func(t *testing.T) {
+		w := newWorld(t)
+		for range rounds(20) {
+			endTogether(w, 200, 500)
+		}
+	})
+}
+
+func endTogether(w *world, runs, orphans int) {
+	t := w.t
+	stdin, release, err := os.Pipe()
+	must(t, err)
+	c := as(fmt.Sprintf("zombies %d say ready eof exit 0", orphans))
+	c.Files[0] = stdin
+	maker := w.start(c)
+	lives := make([]*life, runs)
+	for i := range lives {
+		c := as(fmt.Sprintf("eof exit %d", i))
+		c.Files[0], c.Files[1] = stdin, os.Stderr
+		lives[i] = w.start(c)
+	}
+	maker.hears("ready")
+	stdin.Close()
+	release.Close()
+	for i, l := range lives {
+		if e := l.ends(); e != (unit.Exit{Code: i}) {
+			t.Errorf("run %d %v", i, e)
+		}
+	}
+	maker.ends()
+	last := time.Now()
+	for len(childrenOf(t, os.Getpid())) > 0 {
+		if time.Since(last) > time.Second {
+			t.Fatalf("a second after the last end there is still %v", childrenOf(t, os.Getpid()))
+		}
+	}
+	for i, l := range append(lives, maker) {
+		if h := l.happened(); h != "started exited" {
+			t.Errorf("the hooks of run %d were told: %s", i, h)
+		}
+	}
+}
+
+// TestStartsWhileReaping: runs started from many goroutines while others end: Started before Exited, each once.
+func TestStartsWhileReaping(t *testing.T) {
+	alone(t, surroundings{}, func(t *testing.T) {
+		w := newWorld(t)
+		var all sync.WaitGroup
+		for i := range 200 {
+			w.number++
+			all.Go(func() {
+				l := &life{t: t, exit: make(chan unit.Exit, 10)}
+				c := as(fmt.Sprintf("exit %d", i))
+				c.Unit, c.Number = "u", uint64(i)
+				_, err := w.Start(c, Hooks{
+					Started: func(r *Run) { l.event(fmt.Sprint("started ", r.Pid() > 0)) },
+					Exited:  func(e unit.Exit) { l.event("exited"); l.exit <- e },
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if e := l.ends(); e.Code != i {
+					t.Errorf("run %d %v", i, e)
+				}
+				if h := l.happened(); h != "started true exited" {
+					t.Errorf("run %d: the hooks were told: %s", i, h)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// TestEnds: a code and a signal are told apart, and a stop is no end.
+func TestEnds(t *testing.T) {
+	alone(t, surroundings{}, func(t *testing.T) {
+		w := newWorld(t)
+		for words, want := range map[string]unit.Exit{
+			"exit 0": {}, "exit 255": {Code: 255}, "die KILL": {Signal: 9}, "die TERM": {Signal: 15}, "die SEGV": {Signal: 11},
+		} {
+			if e := w.start(as(words)).ends(); e != want {
+				t.Errorf("%s: the run %v", words, e)
+			}
+		}
+		l := w.start(as("stop exit 3"))
+		if s := within(t, "the stop", w.stopped); s.String() != "SIGSTOP" {
+			t.Errorf("stopped by %v", s)
+		}
+		must(t, l.Signal(18)) // SIGCONT
+		if e := l.ends(); e.Code != 3 {
+			t.Errorf("after a stop the run %v", e)
+		}
+	})
+}
+
+// TestZombiesFromBefore: what had ended before there was a Kernel is reaped too,
+// although no signal will tell of it.
+func TestZombiesFromBefore(t *testing.T) {
+	alone(t, surroundings{Before: "zombie"}, func(t *testing.T) {
+		if n := len(childrenOf(t, os.Getpid())); n != 3 {
+			t.Fatalf("there are %d children", n)
+		}
+		newWorld(t)
+		eventually(t, "the zombies reaped", func() bool { return len(childrenOf(t, os.Getpid())) == 0 })
+	})
+}

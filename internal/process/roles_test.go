@@ -1,0 +1,344 @@
+package process
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// play is a child's part, in words that are done one after the other:
+//
+//	exit N | die SIG | sleep       the last word of a part
+//	say W                          writes "W pid" to standard output
+//	eof                            waits for the end of standard input
+//	fork [ WORDS ]                 makes a child with a part of its own
+//	setsid | setpgid N | stop | ignore SIG | nodump
+//	clear | env K=V                executes itself without, or with a changed, environment
+//	overwrite                      clears its environment in memory, as setproctitle does
+//	threadexit                     ends its main thread, another goes on
+//	zombies N | storm N            has N children that have ended | that sleep
+//	rechild N                      executes itself over and over for N milliseconds, each time as another program image
+//	report                         writes what it finds about itself, as JSON
+func play(words []string) int {
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		arg := func() string {
+			a := words[0]
+			words = words[1:]
+			return a
+		}
+		number := func() int {
+			a := arg()
+			n, err := strconv.Atoi(a)
+			if err != nil {
+				n = int(unix.SignalNum("SIG" + a))
+			}
+			return n
+		}
+		var err error
+		switch word {
+		case "exit":
+			return number()
+		case "die":
+			sig := unix.Signal(number())
+			if sig != unix.SIGKILL {
+				err = dispose(int(sig), sigDefault)
+			}
+			_ = unix.Kill(os.Getpid(), sig)
+			time.Sleep(time.Hour)
+		case "sleep":
+			time.Sleep(time.Hour)
+		case "say":
+			fmt.Println(arg(), os.Getpid())
+		case "eof":
+			_, err = io.Copy(io.Discard, os.Stdin)
+		case "fork":
+			var part []string
+			part, words = bracketed(words)
+			_, err = syscall.ForkExec("/proc/self/exe", append([]string{roleName}, part...),
+				&syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
+		case "setsid":
+			_, err = unix.Setsid()
+		case "setpgid":
+			err = unix.Setpgid(0, number())
+		case "stop":
+			err = unix.Kill(os.Getpid(), unix.SIGSTOP)
+		case "ignore":
+			signal.Ignore(unix.Signal(number()))
+		case "nodump":
+			err = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+		case "clear":
+			err = syscall.Exec("/proc/self/exe", append([]string{roleName}, words...), nil)
+		case "env":
+			key, value, _ := strings.Cut(arg(), "=")
+			os.Unsetenv(key)
+			err = syscall.Exec("/proc/self/exe", append([]string{roleName}, words...), append(os.Environ(), key+"="+value))
+		case "overwrite":
+			err = overwriteEnviron()
+		case "threadexit":
+			threadExit(words)
+		case "zombies":
+			zombies(number())
+		case "storm":
+			storm(number())
+		case "rechild":
+			end := number()
+			if time.Now().UnixMilli() < int64(end) {
+				err = syscall.Exec("/proc/self/exe", append([]string{roleName, "rechild", strconv.Itoa(end)}, words...), os.Environ())
+			}
+		case "stoppers":
+			stoppers()
+		case "report":
+			err = json.NewEncoder(os.Stdout).Encode(find())
+		default:
+			err = fmt.Errorf("no such word")
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "role: %s: %v\n", word, err)
+			return 99
+		}
+	}
+	return 0
+}
+
+// bracketed splits "[ a [ b ] ] c" into "a [ b ]" and "c".
+func bracketed(words []string) (inner, rest []string) {
+	depth := 0
+	for i, w := range words {
+		switch w {
+		case "[":
+			depth++
+		case "]":
+			if depth--; depth == 0 {
+				return words[1:i], words[i+1:]
+			}
+		}
+	}
+	return words[1:], nil
+}
+
+// overwriteEnviron does what a setproctitle(3) that needs room does: its argument and environment strings are overwritten.
+func overwriteEnviron() error {
+	data, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return err
+	}
+	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	start, _ := strconv.ParseInt(fields[47], 10, 64)
+	end, _ := strconv.ParseInt(fields[48], 10, 64)
+	mem, err := os.OpenFile("/proc/self/mem", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer mem.Close()
+	_, err = mem.WriteAt(make([]byte, end-start), start)
+	return err
+}
+
+func init() {
+	if len(os.Args) > 1 && os.Args[0] == roleName {
+		runtime.LockOSThread() // so that the words are done by the main thread
+	}
+}
+
+// threadExit ends the main thread as pthread_exit(3) does, and goes on in another.
+func threadExit(words []string) {
+	ready := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		<-ready
+		for {
+			data, _ := os.ReadFile("/proc/self/stat")
+			if fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:])); fields[0] == "Z" {
+				break
+			}
+			runtime.Gosched()
+		}
+		os.Exit(play(words))
+	}()
+	ready <- true
+	_, _, _ = syscall.Syscall(unix.SYS_EXIT, 0, 0, 0)
+}
+
+// fork is fork(2) with what the copy does: it has one thread, and may make system calls and nothing else.
+//
+//go:norace
+func fork(child func()) {
+	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno == 0 && pid == 0 {
+		child()
+		for {
+			_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
+		}
+	}
+}
+
+//go:norace
+func exitNow() { _, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0) }
+
+//go:norace
+func sleepForever() {
+	for {
+		_, _, _ = syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+	}
+}
+
+func zombies(n int) {
+	for range n {
+		fork(exitNow)
+	}
+	waitForChildren(n, "Z")
+}
+
+func storm(n int) {
+	for range n {
+		fork(sleepForever)
+	}
+}
+
+// waitForChildren waits until this process has n children in a state.
+func waitForChildren(n int, state string) {
+	for {
+		count := 0
+		files, _ := filepath.Glob("/proc/self/task/*/children")
+		for _, f := range files {
+			data, _ := os.ReadFile(f)
+			for pid := range strings.FieldsSeq(string(data)) {
+				stat, _ := os.ReadFile("/proc/" + pid + "/stat")
+				if strings.Contains(string(stat), ") "+state) {
+					count++
+				}
+			}
+		}
+		if count >= n {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// stoppers is an attack: it stops, as fast as it can, all processes that its user may stop.
+func stoppers() {
+	for {
+		_ = unix.Kill(-1, unix.SIGSTOP)
+	}
+}
+
+// found is what a process finds about itself.
+type found struct {
+	Args, Env      []string
+	Dir            string
+	Descriptors    []string
+	Ignored        string
+	Blocked        string
+	Soft           uint64
+	UID, GID       int
+	Groups         []int
+	Session, Group int
+	Foreground     int // of the terminal at standard input; 0 for none
+}
+
+func find() found {
+	f := found{Args: os.Args, Env: os.Environ(), UID: os.Getuid(), GID: os.Getgid(), Group: unix.Getpgrp()}
+	f.Foreground, _ = unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	f.Dir, _ = os.Getwd()
+	f.Groups, _ = os.Getgroups()
+	f.Session, _ = unix.Getsid(0)
+	f.Descriptors = atStart.descriptors
+	f.Ignored, f.Blocked, f.Soft = atStart.ignored, atStart.blocked, atStart.soft
+	return f
+}
+
+// atStart is what a role's process was executed with, before Go's own packages change it.
+var atStart = func() (s struct {
+	descriptors      []string
+	ignored, blocked string
+	soft             uint64
+}) {
+	if os.Args[0] != roleName || !slices.Contains(os.Args, "report") {
+		return s
+	}
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.HasPrefix(to, "anon_inode:[event") {
+			s.descriptors = append(s.descriptors, e.Name())
+		}
+	}
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		if v, ok := strings.CutPrefix(line, "SigIgn:"); ok {
+			s.ignored = strings.TrimSpace(v)
+		}
+		if v, ok := strings.CutPrefix(line, "SigBlk:"); ok {
+			s.blocked = strings.TrimSpace(v)
+		}
+	}
+	return s
+}()
+
+// lines is a log that can be read.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// rawSetgroups is setgroups(2) for this thread alone.
+func rawSetgroups(groups []uint32) error {
+	groups = append(groups, 0) // so that there is a first one to point to
+	_, _, errno := syscall.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)-1), uintptr(unsafe.Pointer(&groups[0])), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// What a signal does to a process.
+const (
+	sigDefault = 0
+	sigIgnore  = 1
+)
+
+// dispose sets what a signal does, behind the back of Go's runtime: it goes for every signal, and is handed on.
+func dispose(n int, handler uintptr) error {
+	action := struct{ handler, flags, restorer, mask uintptr }{handler: handler}
+	_, _, errno := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// add adds a signal to a set.
+func add(set *unix.Sigset_t, sig unix.Signal) {
+	bits := 8 * int(unsafe.Sizeof(set.Val[0]))
+	set.Val[(int(sig)-1)/bits] |= 1 << ((int(sig) - 1) % bits)
+}

@@ -1,0 +1,92 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pintle/internal/engine"
+	"pintle/internal/lifecycle"
+	"pintle/internal/logs"
+	"pintle/internal/store"
+	"pintle/internal/unit"
+)
+
+// inBubble runs body with a supervisor whose clock is virtual. It has no kernel,
+// so no command in it can be executed; that is an ordinary end of a run.
+func inBubble(t *testing.T, o Options, body func(t *testing.T, s *Supervisor)) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log lines
+		o.Log = slogTo(&log)
+		o.Logs = logs.NewBook(logs.Options{Now: time.Now})
+		o.Store, _ = store.Open(store.Options{})
+		s := New(o)
+		s.Boot()
+		body(t, s)
+		s.Close()
+		if err := o.Store.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// unfit is a unit that cannot be executed.
+func unfit(name unit.Name, change ...func(*unit.Spec)) unit.Spec {
+	s := sleeper(name, change...)
+	s.Command = []string{"/nonexistent/program"}
+	return s
+}
+
+func get(t *testing.T, s *Supervisor, name unit.Name) engine.Status {
+	t.Helper()
+	status, err := s.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+// TestLateEventsDoNotEndABackoff: a timer or a probe of the run that crashed may
+// be reported when its backoff has begun. The next run must begin all the same.
+func TestLateEventsDoNotEndABackoff(t *testing.T) {
+	inBubble(t, Options{Services: []unit.Spec{unfit("web")}}, func(t *testing.T, s *Supervisor) {
+		synctest.Wait()
+		for _, e := range []lifecycle.Event{
+			{Kind: lifecycle.Expired, Timer: lifecycle.GraceTimer, Run: 1},
+			{Kind: lifecycle.Expired, Timer: lifecycle.StableTimer, Run: 1},
+			{Kind: lifecycle.Ready, Run: 1},
+		} {
+			s.queue.put(func(s *Supervisor) { s.step(s.units["web"], e) })
+		}
+		time.Sleep(lifecycle.BackoffFirst)
+		synctest.Wait()
+		if got := get(t, s, "web"); got.Run != 2 {
+			t.Errorf("after the backoff it is %s in run %d", got.State, got.Run)
+		}
+	})
+}
+
+// TestAnswerAfterItsAsker: the loop may answer a request that nobody waits for any more; -race watches.
+func TestAnswerAfterItsAsker(t *testing.T) {
+	many := template(func(u *unit.Template) { u.Max = 1000 })
+	inBubble(t, Options{Templates: []unit.Template{many}}, func(t *testing.T, s *Supervisor) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for i := range 1000 {
+			name := unit.Name(fmt.Sprintf("gateway@%d", i))
+			_, created, err := s.Create(ctx, engine.CreateRequest{Name: name, Down: true})
+			if err == nil && !created || err != nil && engine.KindOf(err) != engine.Unavailable {
+				t.Errorf("created: %v, %v", created, err)
+			}
+		}
+		if list, err := s.List(t.Context()); len(list) != 1000 || err != nil {
+			t.Errorf("%d units, %v", len(list), err)
+		}
+	})
+}
+
+func slogTo(l *lines) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
