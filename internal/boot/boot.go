@@ -75,14 +75,14 @@ func Init(o Options) int {
 	signals := receive()
 	c, err := prepare(o)
 	if err != nil {
-		fmt.Fprintln(o.Stderr, prefixed(err.Error()))
+		utter(o.Stderr, err.Error())
 		if e, ok := errors.AsType[*process.ExecError](err); ok {
 			return e.Code
 		}
 		return exitFailed
 	}
 	if err := c.start(); err != nil {
-		fmt.Fprintln(o.Stderr, prefixed(err.Error()))
+		utter(o.Stderr, err.Error())
 		return exitFailed
 	}
 	c.supervise(signals)

@@ -2,12 +2,12 @@ package boot
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,7 +36,25 @@ const patience = 20 * time.Second
 type pintle struct {
 	*exec.Cmd
 	stdout *bufio.Reader
-	stderr bytes.Buffer
+	stderr text
+}
+
+// text is what a process says while it runs.
+type text struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (t *text) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.Write(p)
+}
+
+func (t *text) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.String()
 }
 
 // start boots yaml (or nothing) with args.

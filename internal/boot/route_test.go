@@ -71,9 +71,12 @@ func TestRouting(t *testing.T) {
 	checkRoute(t, []string{"ls"}, got, err, []string{"ls"}, 0)
 	got, err = bare.route([]string{"nosuch"})
 	checkRoute(t, []string{"nosuch"}, got, err, nil, 127)
-	for _, args := range [][]string{nil, {"--"}} {
-		if _, err := bare.route(args); !errors.Is(err, errNoMain) {
-			t.Errorf("route(%q) without a command: %v", args, err)
+	if _, err := bare.route(nil); !errors.Is(err, errNoMain) {
+		t.Errorf("route without a command: %v", err)
+	}
+	for _, r := range []routing{bare, r} {
+		if _, err := r.route([]string{"--"}); !errors.Is(err, errNoProgram) {
+			t.Errorf("route of -- alone, with main.command %q: %v", r.command, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // speaker is what pintle itself says on the container's standard error, a line at
@@ -28,9 +29,23 @@ func newSpeaker(w io.Writer) *speaker {
 	return s
 }
 
-// directly makes s write to w, prefixed.
+// directly makes s write to w.
 func (s *speaker) directly(w io.Writer) {
-	s.through(func(line string) { fmt.Fprintln(w, prefixed(line)) })
+	s.through(func(line string) { utter(w, line) })
+}
+
+// utter writes a text to w, prefixed, and waits only so long for a reader who has
+// stalled: a container must end also when nobody reads what it prints.
+func utter(w io.Writer, text string) {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		fmt.Fprintln(w, prefixed(text))
+	}()
+	select {
+	case <-written:
+	case <-time.After(drainLogs):
+	}
 }
 
 // through makes s hand its lines to out.

@@ -157,7 +157,7 @@ func (c *container) end() int {
 	}
 	exit, failure := c.units.MainExit()
 	if failure != "" {
-		fmt.Fprintln(c.o.Stderr, prefixed(failure))
+		utter(c.o.Stderr, failure)
 	}
 	return exit.ShellCode()
 }

@@ -137,6 +137,10 @@ func (s *Supervisor) remains(u *record, run uint64, left []process.Left) {
 func (s *Supervisor) spawned(u *record, number uint64, run *process.Run) {
 	s.queue.put(func(s *Supervisor) {
 		u.run, u.began = run, now()
+		for _, sig := range u.early {
+			s.passOn(u, sig)
+		}
+		u.early = nil
 		if u.spec.Kind != unit.Main { // what the container prints is main's, but for what concerns services
 			s.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", u.spec.Name, number, run.Pid()))
 		}

@@ -88,6 +88,9 @@ type record struct {
 	timers    [3]*time.Timer
 	endProbe  context.CancelFunc // never nil
 	remaining []string
+	// early are the signals that came for main while it was being executed: it may
+	// have been at work, and been signalled, before the loop knows that it exists.
+	early []unit.Signal
 }
 
 // New makes the units known and starts the loop; nothing is started until Boot.
@@ -224,15 +227,21 @@ func (s *Supervisor) MainExit() (e unit.Exit, err string) { return s.mainExit, s
 // nothing when main is not running. It never waits.
 func (s *Supervisor) SignalMain(sig unit.Signal) {
 	s.queue.put(func(s *Supervisor) {
-		u, ok := s.units[unit.MainName]
-		if !ok || u.run == nil {
-			return
+		switch u, ok := s.units[unit.MainName]; {
+		case !ok:
+		case u.run != nil:
+			s.passOn(u, sig)
+		case u.life.State == unit.Starting && !slices.Contains(u.early, sig):
+			u.early = append(u.early, sig)
 		}
-		s.signal(u.run, sig, func(err error) {
-			if err != nil {
-				s.o.Log.Warn("cannot pass " + sig.String() + " on to main: " + err.Error())
-			}
-		})
+	})
+}
+
+func (s *Supervisor) passOn(u *record, sig unit.Signal) {
+	s.signal(u.run, sig, func(err error) {
+		if err != nil {
+			s.o.Log.Warn("cannot pass " + sig.String() + " on to main: " + err.Error())
+		}
 	})
 }
 
