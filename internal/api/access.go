@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"pintle/internal/account"
 	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
@@ -26,7 +27,7 @@ const (
 type policy struct {
 	uid      int // pintle's own
 	managers func(template string) (unit.Managers, bool)
-	lookup   Lookup
+	accounts account.Database
 }
 
 func (p *policy) owner(uid uint32) bool {
@@ -60,11 +61,11 @@ func (p *policy) permit(who peer, verb string, name unit.Name) error {
 // (yet) is nobody.
 func (p *policy) manages(who peer, m unit.Managers) bool {
 	return slices.ContainsFunc(m.Users, func(name string) bool {
-		uid, err := p.lookup.UID(name)
-		return err == nil && uid == who.uid
+		uid, err := p.accounts.UID(name)
+		return err == nil && int64(uid) == int64(who.uid)
 	}) || slices.ContainsFunc(m.Groups, func(name string) bool {
-		gid, err := p.lookup.GID(name)
-		return err == nil && slices.Contains(who.gids, gid)
+		gid, err := p.accounts.GID(name)
+		return err == nil && slices.Contains(who.gids, uint32(gid))
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"pintle/internal/account"
 	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
@@ -47,10 +48,10 @@ func sample() *fake {
 func rules(t testing.TB) Options {
 	t.Helper()
 	dir := t.TempDir()
-	accounts := Lookup{Passwd: filepath.Join(dir, "passwd"), Group: filepath.Join(dir, "group")}
+	accounts := account.Database{Passwd: filepath.Join(dir, "passwd"), Group: filepath.Join(dir, "group")}
 	write(t, accounts.Passwd, "root:x:0:0::/:\nkeeper:x:10000:10000::/:\n")
 	write(t, accounts.Group, "root:x:0:\ncrew:x:20000:somebody\n")
-	return Options{UID: ownUID, Lookup: accounts, Managers: func(template string) (unit.Managers, bool) {
+	return Options{UID: ownUID, Accounts: accounts, Managers: func(template string) (unit.Managers, bool) {
 		m, ok := map[string]unit.Managers{
 			"gateway": {Users: []string{"keeper", "nosuchuser"}, Groups: []string{"crew"}},
 			"worker":  {Users: []string{"10001"}},
@@ -189,8 +190,8 @@ func checkError(t *testing.T, a answer) {
 func TestRefusalsNameTheRule(t *testing.T) {
 	t.Parallel()
 	o := rules(t)
-	asRoot := policy{uid: 0, managers: o.Managers, lookup: o.Lookup}
-	asOther := policy{uid: ownUID, managers: o.Managers, lookup: o.Lookup}
+	asRoot := policy{uid: 0, managers: o.Managers, accounts: o.Accounts}
+	asOther := policy{uid: ownUID, managers: o.Managers, accounts: o.Accounts}
 	for _, c := range []struct {
 		policy *policy
 		verb   string
@@ -213,46 +214,26 @@ func TestRefusalsNameTheRule(t *testing.T) {
 func TestAccountsCountAtOnce(t *testing.T) {
 	t.Parallel()
 	o := rules(t)
-	p := policy{uid: 0, managers: o.Managers, lookup: o.Lookup}
+	p := policy{uid: 0, managers: o.Managers, accounts: o.Accounts}
 	who := peer{uid: 555, gids: []uint32{556}}
 	may := func() bool { return p.permit(who, "stop", "gateway@a") == nil }
 	if may() {
 		t.Fatal("a stranger may")
 	}
-	write(t, o.Lookup.Passwd, "keeper:x:555:1::/:\n")
+	write(t, o.Accounts.Passwd, "keeper:x:555:1::/:\n")
 	if !may() {
 		t.Error("keeper got a new uid and may not")
 	}
-	write(t, o.Lookup.Passwd, "")
-	write(t, o.Lookup.Group, "crew:x:556:\n")
+	write(t, o.Accounts.Passwd, "")
+	write(t, o.Accounts.Group, "crew:x:556:\n")
 	if !may() {
 		t.Error("crew got a new gid and may not")
 	}
-	if err := os.Remove(o.Lookup.Group); err != nil {
+	if err := os.Remove(o.Accounts.Group); err != nil {
 		t.Fatal(err)
 	}
 	if may() {
 		t.Error("with no accounts at all he still may")
-	}
-}
-
-func TestLookup(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	l := Lookup{Passwd: filepath.Join(dir, "passwd"), Group: filepath.Join(dir, "group")}
-	write(t, l.Passwd, "short:x\n\n# a:b:3\na:x:1:2\na:x:9:9\nbad:x:-1:0\nlong:x:4294967296:0\nempty:x::0\n:x:5:0\n")
-	write(t, l.Group, "big:x:6:"+strings.Repeat("member,", 50000)+"\nafter:x:7:\n")
-	for name, want := range map[string]int64{
-		"a": 1, "10000": 10000, "4294967295": 4294967295, "short": -1, "bad": -1, "long": -1, "empty": -1,
-		"-1": -1, "+1": -1, "4294967296": -1, "nosuch": -1, "0x1": -1,
-	} {
-		id, err := l.UID(name)
-		if got := int64(id); want >= 0 && (err != nil || got != want) || want < 0 && err == nil {
-			t.Errorf("UID(%q) = %d, %v; want %d", name, got, err, want)
-		}
-	}
-	if id, err := l.GID("after"); err != nil || id != 7 {
-		t.Errorf("GID behind a long line = %d, %v; want 7", id, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"pintle/internal/account"
 	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
@@ -22,8 +23,8 @@ type Options struct {
 	Managers func(template string) (unit.Managers, bool)
 	// UID is the user that pintle itself runs as.
 	UID int
-	// Lookup turns the managers' names into ids.
-	Lookup Lookup
+	// Accounts turns the managers' names into ids.
+	Accounts account.Database
 	// ErrorLog gets what net/http has to say, such as the stack of a panic that
 	// a handler ended with; nil discards it.
 	ErrorLog *log.Logger
@@ -75,7 +76,7 @@ func NewServer(o Options) *Server { return newServer(o, defaultTuning()) }
 func newServer(o Options, t tuning) *Server {
 	s := &Server{
 		engine: o.Engine,
-		policy: policy{uid: o.UID, managers: o.Managers, lookup: o.Lookup},
+		policy: policy{uid: o.UID, managers: o.Managers, accounts: o.Accounts},
 		tuning: t,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())

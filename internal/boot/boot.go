@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -156,7 +157,7 @@ func (c *container) start() error {
 	if c.terminal == nil { // else the screen is main's alone
 		console = c.o.Stderr
 	}
-	c.logs = logs.NewBook(logs.Options{Console: console, Now: time.Now})
+	c.logs = logs.NewBook(logs.Options{Console: console, Now: now})
 	c.say.through(c.logs.Say)
 	process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
 	var err error
@@ -188,7 +189,7 @@ func (c *container) start() error {
 	})
 	c.units.Boot()
 	if listenErr == nil {
-		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, UID: os.Geteuid()})
+		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(listener)
 	}
 	if n := len(c.config.Notices); n > 0 {

@@ -41,7 +41,7 @@ func signalOf(s os.Signal) unit.Signal {
 // stop ends every unit, and then whatever is left. Every timer in it is a
 // maximum: it returns the moment that everything has ended.
 func (c *container) stop(signals <-chan os.Signal) {
-	c.deadline = time.Now().Add(c.config.StopTimeout)
+	c.deadline = now().Add(c.config.StopTimeout)
 	c.units.Halt()
 	c.wait(c.units.Idle(), signals, waiting{
 		hurry: c.units.Hurry,
@@ -70,12 +70,12 @@ type waiting struct {
 func (c *container) wait(done <-chan struct{}, signals <-chan os.Signal, w waiting) {
 	say := time.NewTimer(sayAfter)
 	defer say.Stop()
-	budget := time.NewTimer(time.Until(c.deadline))
+	budget := time.NewTimer(c.deadline.Sub(now()))
 	defer budget.Stop()
 	var giveUp <-chan time.Time
 	hurry := func() {
 		if giveUp == nil {
-			c.deadline = time.Now() // for what is waited for after this, too
+			c.deadline = now() // for what is waited for after this, too
 			w.hurry()
 			giveUp = time.After(afterKill)
 		}
@@ -133,7 +133,7 @@ func (c *container) leftOf(u engine.Status) string {
 	case u.PID != 0:
 		what += fmt.Sprintf(" (pid %d)", u.PID)
 	}
-	return fmt.Sprintf("%s; SIGKILL in %s", what, unit.Span(time.Until(next)))
+	return fmt.Sprintf("%s; SIGKILL in %s", what, unit.Span(next.Sub(now())))
 }
 
 // end puts everything away and returns the container's exit code.
