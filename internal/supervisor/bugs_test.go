@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,9 @@ import (
 
 // inBubble runs body with a supervisor whose clock is virtual. It has no kernel,
 // so no command in it can be executed; that is an ordinary end of a run.
-func inBubble(t *testing.T, o Options, body func(t *testing.T, s *Supervisor)) {
+// At the end pintle must have said each of said.
+func inBubble(t *testing.T, o Options, body func(t *testing.T, s *Supervisor), said ...string) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log lines
@@ -30,6 +33,11 @@ func inBubble(t *testing.T, o Options, body func(t *testing.T, s *Supervisor)) {
 		s.Close()
 		if err := o.Store.Close(t.Context()); err != nil {
 			t.Error(err)
+		}
+		for _, text := range said {
+			if !strings.Contains(log.String(), text) {
+				t.Errorf("pintle did not say %s, but\n%s", text, &log)
+			}
 		}
 	})
 }
@@ -90,3 +98,12 @@ func TestAnswerAfterItsAsker(t *testing.T) {
 }
 
 func slogTo(l *lines) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// TestCloseEndsProbes: nothing goes on asking for readiness when the loop has ended; the bubble would wait for it.
+func TestCloseEndsProbes(t *testing.T) {
+	web := unfit("web", func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: closedPort(t)} })
+	inBubble(t, Options{Services: []unit.Spec{web}}, func(t *testing.T, s *Supervisor) {
+		s.queue.put(func(s *Supervisor) { s.do(s.units["web"], lifecycle.Effect{Kind: lifecycle.Probe, Run: 1}) })
+		get(t, s, "web")
+	})
+}

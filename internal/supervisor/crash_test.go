@@ -32,7 +32,7 @@ func TestCrash(t *testing.T) {
 		if s.PID != 0 || s.Reason != unit.Crashed || s.Failures != 1 || s.Next.Sub(s.Since).Round(time.Millisecond) != lifecycle.BackoffFirst {
 			t.Errorf("in between it is %+v", s)
 		}
-		if !strings.HasPrefix(s.Because, "it was killed by SIGKILL after 0") || !strings.HasPrefix(s.Because, "it "+howItEnded(s.Last)) {
+		if !strings.HasPrefix(s.Because, "it was killed by SIGKILL after ") || !strings.HasPrefix(s.Because, "it "+howItEnded(s.Last)) {
 			t.Errorf("because %s", s.Because)
 		}
 		if l := s.Last; l.Asked || l.Killed || l.Error != "" || l.PID != first.PID || l.Run != 1 || l.Started.IsZero() || l.Ended.Before(l.Started) {

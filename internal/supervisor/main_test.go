@@ -194,6 +194,11 @@ func service(name unit.Name, script string, change ...func(*unit.Spec)) unit.Spe
 	return s
 }
 
+// mainProgram is a main program that runs a shell script.
+func mainProgram(script string) unit.Spec {
+	return service(unit.MainName, script, func(s *unit.Spec) { s.Kind, s.Restart = unit.Main, unit.RestartNever })
+}
+
 const forever = "exec sleep 1000"
 
 // down makes it a unit that is not started with the container.

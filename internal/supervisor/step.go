@@ -76,7 +76,7 @@ func (s *Supervisor) ended(u *record, killed bool, e lifecycle.Event) {
 	case u.spec.Kind == unit.Main:
 		s.mainExit, s.mainError = e.Exit, e.Err
 		close(s.mainEnded)
-	case !end.Asked:
+	case !end.Asked && end.Error == "": // what could not be executed is in its log already, and so on the console
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d %s", u.spec.Name, end.Run, howItEnded(end)))
 	}
 }

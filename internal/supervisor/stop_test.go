@@ -40,6 +40,7 @@ func TestStoppedMeansNothingLeft(t *testing.T) {
 			}
 			pids = append(pids, pid)
 		}
+		w.untilState("web", unit.Up)
 		begin := time.Now()
 		s := w.must(w.Stop(context.Background(), "web"))
 		if d := s.Next.Sub(begin); d < grace || d > grace+time.Second {
@@ -101,10 +102,12 @@ func TestWishesMeanwhile(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		ctx := onPeersBehalf(10000)
 		slow := func(name unit.Name) unit.Spec { // takes its time to end
-			return service(name, "trap 'sleep 0.2; exit 0' TERM; while :; do sleep 0.01; done")
+			return service(name, "trap 'sleep 0.2; exit 0' TERM; echo on; while :; do sleep 0.01; done")
 		}
 		w := newWorld(t, Options{Services: []unit.Spec{slow("a"), slow("b"), sleeper("c"), sleeper("d")}})
 		w.untilAll(4, func(s engine.Status) bool { return s.State == unit.Up })
+		w.untilLine("a", "on")
+		w.untilLine("b", "on")
 
 		w.must(w.Stop(ctx, "a"))
 		if s := w.must(w.Start(ctx, "a")); s.State != unit.Stopping || s.Desired != "up" || s.Because != "being restarted by uid 10000 (pintle, pid 33)" {
@@ -178,7 +181,8 @@ func TestReadiness(t *testing.T) {
 // TestHalt: the container's end ends every unit from whatever state it is in, starts nothing, and changes no wish.
 func TestHalt(t *testing.T) {
 	alone(t, func(t *testing.T) {
-		main := service(unit.MainName, "trap 'exit 42' TERM; while :; do sleep 0.01; done", func(s *unit.Spec) { s.Kind, s.Restart = unit.Main, unit.RestartNever })
+		dir := t.TempDir()
+		main := mainProgram("trap 'exit 42' TERM; echo on > " + dir + "/on; while :; do sleep 0.01; done")
 		off := sleeper("off", func(s *unit.Spec) { s.Enabled = unit.Switch{} })
 		unready := sleeper("unready", func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: closedPort(t)} })
 		deaf := service("deaf", "trap '' TERM; echo deaf; while :; do sleep 1000; done", func(s *unit.Spec) { s.StopGracePeriod = time.Hour })
@@ -187,7 +191,10 @@ func TestHalt(t *testing.T) {
 		w.untilState("web", unit.Up)
 		w.untilState("main", unit.Up)
 		w.untilState("unfit", unit.Backoff)
+		w.untilState("deaf", unit.Up)
 		w.untilLine("deaf", "deaf")
+		w.dir = dir
+		w.untilFile("on")
 		select {
 		case <-w.MainEnded():
 			t.Error("main has ended")
@@ -235,7 +242,8 @@ func TestHalt(t *testing.T) {
 // TestMainsEnd: main's end is told whatever it was, also where it could not be executed.
 func TestMainsEnd(t *testing.T) {
 	alone(t, func(t *testing.T) {
-		main := unfit(unit.MainName, func(s *unit.Spec) { s.Kind, s.Restart = unit.Main, unit.RestartNever })
+		main := mainProgram("")
+		main.Command = unfit("").Command
 		w := newWorld(t, Options{Main: &main})
 		w.SignalMain(1) // there is nobody to get it
 		within(t, w.MainEnded(), "main's end")
@@ -253,16 +261,30 @@ func TestSignalMain(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		dir := t.TempDir()
 		script := fmt.Sprintf("trap 'echo hup >> %[1]s/got' HUP; trap 'echo usr1 >> %[1]s/got; exit 9' USR1; echo on > %[1]s/on; while :; do sleep 0.01; done", dir)
-		main := service(unit.MainName, script, func(s *unit.Spec) { s.Kind, s.Restart = unit.Main, unit.RestartNever })
+		main := mainProgram(script)
 		w := newWorld(t, Options{Main: &main})
 		w.dir = dir
 		w.untilFile("on")
+		w.untilState("main", unit.Up)
 		w.SignalMain(1)
 		w.untilFile("got")
 		w.SignalMain(10)
 		within(t, w.MainEnded(), "main's end")
 		if e, _ := w.MainExit(); e.Code != 9 || w.untilFile("got") != "hup\nusr1" {
 			t.Errorf("main %s, after %q", e, w.untilFile("got"))
+		}
+	})
+}
+
+// TestEarlySignal: a signal for main that comes while it is being executed reaches it.
+func TestEarlySignal(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		main := mainProgram(forever)
+		w := newWorld(t, Options{Main: &main})
+		w.SignalMain(12)
+		within(t, w.MainEnded(), "main's end")
+		if e, _ := w.MainExit(); e.Signal != 12 {
+			t.Errorf("main %s", e)
 		}
 	})
 }

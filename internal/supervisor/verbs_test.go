@@ -64,6 +64,7 @@ func TestSignal(t *testing.T) {
 		w := newWorld(t, Options{Services: []unit.Spec{web}})
 		w.dir = dir
 		w.untilFile("on")
+		w.untilState("web", unit.Up)
 		first := w.must(w.Signal(context.Background(), "web", 10))
 		w.untilFile("usr1")
 		w.must(w.Signal(context.Background(), "web", unit.SIGKILL))
@@ -84,12 +85,15 @@ func TestRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		main := service(unit.MainName, "trap 'exit 7' TERM; while :; do sleep 0.01; done", func(s *unit.Spec) { s.Kind, s.Restart = unit.Main, unit.RestartNever })
+		dir := t.TempDir()
+		main := mainProgram("trap 'exit 7' TERM; echo on > " + dir + "/on; while :; do sleep 0.01; done")
 		w := newWorld(t, Options{
 			Main: &main, Services: []unit.Spec{off, offToo, sleeper("web")},
 			Templates: []unit.Template{template(func(u *unit.Template) { u.Names, u.Max, u.Always = names, 2, []string{"default"} })},
 			Records:   []store.Record{down("web")},
 		})
+		w.dir = dir
+		w.untilFile("on")
 		w.untilState("main", unit.Up)
 		before, err := w.List(ctx)
 		if err != nil {
@@ -223,7 +227,7 @@ func TestRemove(t *testing.T) {
 		w := newWorld(t, Options{
 			Store: kept,
 			Templates: []unit.Template{template(func(u *unit.Template) {
-				u.Spec = service("", "echo hello; trap 'sleep 0.3; exit' TERM; while :; do sleep 0.01; done")
+				u.Spec = service("", "trap 'sleep 0.3; exit' TERM; echo hello; while :; do sleep 0.01; done")
 			})},
 		})
 		ctx := onPeersBehalf(10000)
