@@ -117,25 +117,25 @@ func redact(s engine.Status) engine.Status {
 // the variable that did it.
 func because(s engine.Status) string {
 	switch s.Reason {
-	case engine.SwitchedOff:
+	case unit.SwitchedOff:
 		return s.Because
-	case engine.NeverStarted:
+	case unit.NeverStarted:
 		return "nobody has asked for it"
-	case engine.Asked:
+	case unit.Asked:
 		return "somebody asked for it"
-	case engine.AtBoot:
+	case unit.AtBoot:
 		return "it was started with the container"
-	case engine.Crashed:
+	case unit.Crashed:
 		return "its last run ended by itself"
-	case engine.CannotExecute:
+	case unit.CannotExecute:
 		return "it could not be executed"
-	case engine.ExitRule:
+	case unit.ExitRule:
 		return "exit_codes says so"
-	case engine.RestartRule:
+	case unit.RestartRule:
 		return "its restart policy says so"
-	case engine.NotReady:
+	case unit.NotReady:
 		return "it is not ready yet"
-	case engine.ContainerStopping:
+	case unit.ContainerStopping:
 		return "the container is stopping"
 	}
 	return ""

@@ -21,9 +21,9 @@ const ownUID = 4242 // pintle's own in these tests
 
 // sample is a container with something of everything, and a secret in every field that can hold one.
 func sample() *fake {
-	secret := func(name unit.Name, kind unit.Kind, reason engine.Reason) engine.Status {
+	secret := func(name unit.Name, kind unit.Kind, reason unit.Reason) engine.Status {
 		return engine.Status{
-			Name: name, Kind: kind, State: engine.Up, Desired: "up", Since: time.Unix(1000, 0).UTC(),
+			Name: name, Kind: kind, State: unit.Up, Desired: "up", Since: time.Unix(1000, 0).UTC(),
 			Reason: reason, Because: "uid 7 (SECRET, pid 9) asked for it",
 			PID: 31337, Run: 3, ReadyBy: "tcp SECRET:1", Failures: 2, Next: time.Unix(2000, 0).UTC(),
 			Last:   &engine.RunEnd{Run: 2, PID: 31336, Started: time.Unix(10, 0).UTC(), Ended: time.Unix(20, 0).UTC(), Error: "SECRET"},
@@ -31,14 +31,14 @@ func sample() *fake {
 			Labels: map[string]string{"SECRET": "SECRET"}, Remaining: []string{"9 SECRET"},
 		}
 	}
-	off := secret("dashboard", unit.Service, engine.SwitchedOff)
+	off := secret("dashboard", unit.Service, unit.SwitchedOff)
 	off.Because = "DASHBOARD is not set"
 	return &fake{
 		info: engine.Info{Version: "1.2.3", PID: 1, UID: ownUID, Started: time.Unix(5, 0).UTC(), ProcessSets: "sessions",
 			Stopping: true, Conditions: []string{"SECRET is full"}},
 		units: []engine.Status{
-			secret("main", unit.Main, engine.AtBoot), off,
-			secret("gateway@a", unit.Instance, engine.Asked), secret("worker@a", unit.Instance, engine.Crashed),
+			secret("main", unit.Main, unit.AtBoot), off,
+			secret("gateway@a", unit.Instance, unit.Asked), secret("worker@a", unit.Instance, unit.Crashed),
 		},
 		kept: []engine.Line{{Unit: "gateway@a", Run: 1, Seq: 1, Time: time.Unix(1, 0).UTC(), Stream: engine.Stdout, Text: "SECRET"}},
 	}
@@ -254,8 +254,8 @@ func TestRedactionIsAListOfWhatIsShown(t *testing.T) {
 			t.Errorf("%s: %v", name, v.Field(i))
 		}
 	}
-	for _, reason := range []engine.Reason{engine.NeverStarted, engine.Asked, engine.AtBoot, engine.Crashed, engine.CannotExecute,
-		engine.ExitRule, engine.RestartRule, engine.NotReady, engine.ContainerStopping} {
+	for _, reason := range []unit.Reason{unit.NeverStarted, unit.Asked, unit.AtBoot, unit.Crashed, unit.CannotExecute,
+		unit.ExitRule, unit.RestartRule, unit.NotReady, unit.ContainerStopping} {
 		if got := because(engine.Status{Reason: reason, Because: "SECRET"}); got == "" || strings.Contains(got, "SECRET") {
 			t.Errorf("%s: %q", reason, got)
 		}

@@ -106,7 +106,7 @@ func TestWatch(t *testing.T) {
 	e := sample()
 	e.changes, e.ended = make(chan engine.Status), make(chan struct{}, 1)
 	c := open(t, e, owned(), nil).client(t)
-	gone := engine.Status{Name: "gateway@a", Kind: unit.Instance, State: engine.Down, Gone: true}
+	gone := engine.Status{Name: "gateway@a", Kind: unit.Instance, State: unit.Down, Gone: true}
 	n := 0
 	for s, err := range c.Watch(t.Context()) {
 		if err != nil {

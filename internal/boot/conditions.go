@@ -81,9 +81,9 @@ func (c *container) serve(l net.Listener) {
 // mainStopped answers the terminal's key that suspends a program (Ctrl-Z): the
 // main program has no shell above it that could continue it, so it goes on. As a
 // container's PID 1 it would not have been suspended either.
-func (c *container) mainStopped(_ int, sig unit.Signal) {
+func (c *container) mainStopped(pid int, sig unit.Signal) {
 	if c.terminal != nil && sig == unit.Signal(unix.SIGTSTP) {
-		c.units.SignalMain(unit.Signal(unix.SIGCONT))
+		go c.kernel.Continue(pid) // the reaper, whose goroutine this is, holds what that needs
 	}
 }
 

@@ -114,7 +114,7 @@ func (c *container) unitsLeft() []string {
 	}
 	var lines []string
 	for _, u := range units {
-		if u.State == engine.Stopping || u.State == engine.Starting {
+		if u.State == unit.Stopping || u.State == unit.Starting {
 			lines = append(lines, c.leftOf(u))
 		}
 	}

@@ -37,13 +37,13 @@ func upEffect(generation, first uint64) effect {
 		case s.Intent.Generation > generation && s.Desired == "down":
 			return lost, "it was asked to be down meanwhile, by " + clean(s.Intent.Actor.String())
 		case s.Last != nil && s.Last.Run >= first && !s.Last.Asked:
-			if s.State == engine.Stopping {
+			if s.State == unit.Stopping {
 				return pending, "" // what follows is decided once nothing of the run is left
 			}
 			return lost, died(s)
-		case s.State == engine.Up && s.Run >= first:
+		case s.State == unit.Up && s.Run >= first:
 			return reached, ""
-		case s.State == engine.Disabled, s.State == engine.Down && s.Reason == engine.ContainerStopping:
+		case s.State == unit.Disabled, s.State == unit.Down && s.Reason == unit.ContainerStopping:
 			return lost, "it is " + isNow(s)
 		}
 		return pending, ""
@@ -54,9 +54,9 @@ func upEffect(generation, first uint64) effect {
 // restart, from the status before the request and the one that answered it.
 func firstRun(before, asked engine.Status, restart bool) uint64 {
 	switch {
-	case restart && (asked.State == engine.Stopping || asked.Run <= before.Run):
+	case restart && (asked.State == unit.Stopping || asked.Run <= before.Run):
 		return asked.Run + 1 // the run that is there is the one that ends
-	case restart, asked.State == engine.Starting, asked.State == engine.Up:
+	case restart, asked.State == unit.Starting, asked.State == unit.Up:
 		return asked.Run
 	}
 	return before.Run + 1
@@ -88,9 +88,9 @@ func goneEffect(s engine.Status) (verdict, string) {
 }
 
 // ended tells whether a unit in this state has no process and will not have one by itself.
-func ended(s engine.State) bool {
+func ended(s unit.State) bool {
 	switch s {
-	case engine.Disabled, engine.Down, engine.Failed, engine.Done:
+	case unit.Disabled, unit.Down, unit.Failed, unit.Done:
 		return true
 	}
 	return false

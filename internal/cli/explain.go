@@ -53,25 +53,25 @@ func headline(s engine.Status, now time.Time) string {
 		return fmt.Sprintf("%s has been %s%s.", name, clean(string(s.State)), since)
 	}
 	switch s.State {
-	case engine.Disabled:
+	case unit.Disabled:
 		return name + " is disabled: it does not run in this container."
-	case engine.Down:
+	case unit.Down:
 		return fmt.Sprintf("%s has been down%s: no process of it is left.", name, since)
-	case engine.Starting:
+	case unit.Starting:
 		return fmt.Sprintf("%s has been starting%s%s.", name, since, inRun(s))
-	case engine.Up:
+	case unit.Up:
 		ready := ""
 		if s.ReadyBy != "" {
 			ready = ", ready by " + clean(s.ReadyBy)
 		}
 		return fmt.Sprintf("%s has been up%s%s%s.", name, since, inRun(s), ready)
-	case engine.Stopping:
+	case unit.Stopping:
 		return fmt.Sprintf("%s has been stopping%s%s.", name, since, inRun(s))
-	case engine.Backoff:
+	case unit.Backoff:
 		return fmt.Sprintf("%s is down between two runs%s: it will be started again.", name, since)
-	case engine.Failed:
+	case unit.Failed:
 		return fmt.Sprintf("%s has failed, and has been given up%s.", name, since)
-	case engine.Done:
+	case unit.Done:
 		return fmt.Sprintf("%s has been done%s: it ended by itself, as it should.", name, since)
 	}
 	return fmt.Sprintf("%s has been %s%s.", name, clean(string(s.State)), since)
@@ -160,21 +160,21 @@ func next(s engine.Status, now time.Time) string {
 	switch {
 	case s.Gone:
 		return "nothing; it was removed."
-	case s.Reason == engine.ContainerStopping:
+	case s.Reason == unit.ContainerStopping:
 		return "the container stops; nothing is started any more."
 	}
 	switch s.State {
-	case engine.Starting:
+	case unit.Starting:
 		if s.ReadyBy != "" {
 			return "it is up once it is ready by " + clean(s.ReadyBy) + "."
 		}
 		return "it is up once it has been executed."
-	case engine.Up:
+	case unit.Up:
 		return "it stays up; pintle acts when it ends, or when somebody asks."
-	case engine.Stopping:
+	case unit.Stopping:
 		text := "it is down once no process of this run is left"
 		switch {
-		case s.Desired == "up" && s.Reason == engine.Asked:
+		case s.Desired == "up" && s.Reason == unit.Asked:
 			text = "the next run starts once no process of this one is left"
 		case s.Desired == "up":
 			text = "what follows is decided once no process of this run is left"
@@ -183,9 +183,9 @@ func next(s engine.Status, now time.Time) string {
 			text += "; SIGKILL follows " + in
 		}
 		return text + "."
-	case engine.Backoff:
+	case unit.Backoff:
 		return fmt.Sprintf("run %d starts %s.", s.Run+1, in)
-	case engine.Disabled:
+	case unit.Disabled:
 		return "nothing, in this container."
 	}
 	return "nothing, until somebody asks."
@@ -209,25 +209,25 @@ func remedies(s engine.Status) []remedy {
 	switch {
 	case s.Gone:
 		return []remedy{{"pintle create " + name, "makes it anew"}}
-	case s.Reason == engine.ContainerStopping:
+	case s.Reason == unit.ContainerStopping:
 		return nil
 	case s.Kind == unit.Main: // it lives and ends with the container
 		return []remedy{{"pintle signal TERM " + name, "asks it to end, and the container with it"}}
 	}
 	switch s.State {
-	case engine.Disabled:
+	case unit.Disabled:
 		return []remedy{{"pintle config show", "shows what switches it; a change needs a new container"}}
-	case engine.Down, engine.Done:
+	case unit.Down, unit.Done:
 		return []remedy{start}
-	case engine.Starting:
+	case unit.Starting:
 		return []remedy{wait, logs, stop}
-	case engine.Up:
+	case unit.Up:
 		return []remedy{logs, restart, stop}
-	case engine.Stopping:
+	case unit.Stopping:
 		return []remedy{kill}
-	case engine.Backoff:
+	case unit.Backoff:
 		return []remedy{logs, hurry, stop}
-	case engine.Failed:
+	case unit.Failed:
 		return []remedy{logs, start}
 	}
 	return []remedy{logs}

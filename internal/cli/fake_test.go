@@ -181,7 +181,7 @@ func (f *fake) script(what func()) { f.scripts.Go(what) }
 // begin starts a run of s; f.mu is held.
 func (f *fake) begin(s *engine.Status) {
 	s.Run++
-	s.State, s.Reason, s.Because, s.PID = engine.Starting, engine.Asked, "it was asked for", 1000+int(s.Run)
+	s.State, s.Reason, s.Because, s.PID = unit.Starting, unit.Asked, "it was asked for", 1000+int(s.Run)
 	name, run := s.Name, s.Run
 	f.script(func() {
 		if live, ok := f.live[name]; ok {
@@ -195,14 +195,14 @@ func (f *fake) begin(s *engine.Status) {
 // up ends the start of a run well.
 func (f *fake) up(name unit.Name, run uint64) {
 	f.set(name, func(s *engine.Status) {
-		if s.Run == run && s.State == engine.Starting {
-			s.State = engine.Up
+		if s.Run == run && s.State == unit.Starting {
+			s.State = unit.Up
 		}
 	})
 }
 
 // end is the end of a run, with what becomes of the unit.
-func (f *fake) end(name unit.Name, run uint64, state engine.State, l engine.RunEnd, why string) {
+func (f *fake) end(name unit.Name, run uint64, state unit.State, l engine.RunEnd, why string) {
 	f.set(name, func(s *engine.Status) {
 		if s.Run != run {
 			return
@@ -210,14 +210,14 @@ func (f *fake) end(name unit.Name, run uint64, state engine.State, l engine.RunE
 		l.Run, l.PID, l.Ended = run, s.PID, time.Now()
 		s.State, s.PID, s.Last, s.Because = state, 0, &l, why
 		if !l.Asked {
-			s.Reason = engine.Crashed
+			s.Reason = unit.Crashed
 			s.Failures++
 		}
 	})
 }
 
 // diesAfter is a life that ends by itself.
-func diesAfter(d time.Duration, code int, state engine.State, why string) func(*fake, unit.Name, uint64) {
+func diesAfter(d time.Duration, code int, state unit.State, why string) func(*fake, unit.Name, uint64) {
 	return func(f *fake, name unit.Name, run uint64) {
 		began := time.Now()
 		f.up(name, run)
@@ -237,32 +237,32 @@ func readyAfter(d time.Duration) func(*fake, unit.Name, uint64) {
 // stopping ends the current run of s, then does what follows; f.mu is held.
 func (f *fake) stopping(s *engine.Status, then func(s *engine.Status)) {
 	switch s.State {
-	case engine.Starting, engine.Up:
-	case engine.Stopping:
+	case unit.Starting, unit.Up:
+	case unit.Stopping:
 		return
 	default:
 		then(s)
 		return
 	}
-	s.State, s.Because = engine.Stopping, "it was asked to end"
+	s.State, s.Because = unit.Stopping, "it was asked to end"
 	name, run := s.Name, s.Run
 	f.script(func() {
 		time.Sleep(f.stopTime[name])
-		f.end(name, run, engine.Stopping, engine.RunEnd{Asked: true, Killed: f.stopTime[name] >= 10*time.Second}, "")
+		f.end(name, run, unit.Stopping, engine.RunEnd{Asked: true, Killed: f.stopTime[name] >= 10*time.Second}, "")
 		f.set(name, then)
 	})
 }
 
 func (f *fake) Start(_ context.Context, name unit.Name) (engine.Status, error) {
 	return f.ask("start", name, true, func(s *engine.Status) {
-		if ended(s.State) || s.State == engine.Backoff {
+		if ended(s.State) || s.State == unit.Backoff {
 			f.begin(s)
 		}
 	})
 }
 
 func goDown(s *engine.Status) {
-	s.State, s.Reason, s.Because = engine.Down, engine.Asked, "it was asked to be down"
+	s.State, s.Reason, s.Because = unit.Down, unit.Asked, "it was asked to be down"
 }
 
 func (f *fake) Stop(_ context.Context, name unit.Name) (engine.Status, error) {
@@ -286,7 +286,7 @@ func (f *fake) Create(ctx context.Context, req engine.CreateRequest) (engine.Sta
 	f.mu.Lock()
 	_, known := f.units[req.Name]
 	if !known {
-		f.units[req.Name] = &engine.Status{Name: req.Name, Kind: unit.Instance, State: engine.Down, Desired: "down", Since: time.Now()}
+		f.units[req.Name] = &engine.Status{Name: req.Name, Kind: unit.Instance, State: unit.Down, Desired: "down", Since: time.Now()}
 	}
 	f.mu.Unlock()
 	verb := f.Start

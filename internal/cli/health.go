@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"pintle/internal/unit"
 
-	"pintle/internal/engine"
+	"github.com/spf13/cobra"
 )
 
 const aboutHealth = `Say on one line whether the container is healthy, for Docker's HEALTHCHECK and
@@ -57,9 +57,9 @@ func (a *app) healthcheck(ctx context.Context, level string) error {
 	up := 0
 	for _, s := range all {
 		switch {
-		case s.State == engine.Up:
+		case s.State == unit.Up:
 			up++
-		case s.Desired == "up" && s.State != engine.Disabled && s.State != engine.Done:
+		case s.Desired == "up" && s.State != unit.Disabled && s.State != unit.Done:
 			ill = append(ill, fmt.Sprintf("%s is %s", s.Name, isNow(s)))
 		}
 	}

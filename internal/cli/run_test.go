@@ -154,11 +154,11 @@ func TestWait(t *testing.T) {
 		{"wait gateway@a --for up", func(f *fake) {
 			time.Sleep(2 * time.Second)
 			f.set("gateway@a", func(s *engine.Status) {
-				s.State, s.Reason, s.Because = engine.Down, engine.ContainerStopping, "the container is stopping"
+				s.State, s.Reason, s.Because = unit.Down, unit.ContainerStopping, "the container is stopping"
 			})
 		}, result{3, "", "pintle: cannot wait for gateway@a to be up: it is down (the container is stopping)\n"}},
 		{"wait gateway@a --for done", func(f *fake) {
-			f.set("gateway@a", func(s *engine.Status) { s.State = engine.Done })
+			f.set("gateway@a", func(s *engine.Status) { s.State = unit.Done })
 		}, result{0, "gateway@a is done\n", ""}},
 		{"wait gateway@c --for done", nil, result{3, "", "pintle: cannot wait for gateway@c to be done: it is failed (exit rule)\n"}},
 		{"wait gateway@c --for down", nil, result{0, "gateway@c is failed\n", ""}},
@@ -218,8 +218,8 @@ func TestWaitForTheRemoved(t *testing.T) {
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	ill := some()
-	well := newFake(at("main", engine.Up, 1), at("off", engine.Disabled, 0), at("idle", engine.Down, 0), at("job", engine.Done, 1))
-	stopping := newFake(at("main", engine.Up, 1))
+	well := newFake(at("main", unit.Up, 1), at("off", unit.Disabled, 0), at("idle", unit.Down, 0), at("job", unit.Done, 1))
+	stopping := newFake(at("main", unit.Up, 1))
 	stopping.info.Stopping = true
 	for _, tt := range []struct {
 		f    *fake
@@ -241,7 +241,7 @@ func TestHealthcheck(t *testing.T) {
 func TestWhy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(engine.Status{Name: "web", State: engine.Up, Restricted: true, Since: time.Now()}, at(coder, engine.Failed, 1))
+		f := newFake(engine.Status{Name: "web", State: unit.Up, Restricted: true, Since: time.Now()}, at(coder, unit.Failed, 1))
 		got := pintle(t, f, "why", "web")
 		if want := (result{77, "web has been up for 0 s.\n", "pintle: cannot explain web: you may see its name and state only\n"}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)

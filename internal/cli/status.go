@@ -94,7 +94,7 @@ func (a *app) judgeStatus(ctx context.Context, eng engine.Engine, c chooser, cho
 		return refusal
 	}
 	for _, s := range chosen {
-		if s.State != engine.Up && slices.Contains(c.names, s.Name) {
+		if s.State != unit.Up && slices.Contains(c.names, s.Name) {
 			return &failure{code: exitNotRunning}
 		}
 	}

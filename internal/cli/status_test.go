@@ -16,17 +16,17 @@ import (
 // some is a container as people meet it. In a synctest bubble it is always the same.
 func some() *fake {
 	ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
-	main := at("main", engine.Up, 1)
+	main := at("main", unit.Up, 1)
 	main.Kind, main.Since, main.Because = unit.Main, ago(26*time.Hour), "it was started with the container"
-	web := at("dashboard", engine.Disabled, 0)
+	web := at("dashboard", unit.Disabled, 0)
 	web.Since, web.Because = ago(26*time.Hour), "WEB is not set"
-	a := at("gateway@a", engine.Backoff, 6)
+	a := at("gateway@a", unit.Backoff, 6)
 	a.Kind, a.Since, a.Because, a.Failures = unit.Instance, ago(2*time.Second), "it exited with code 1", 6
-	b := at("gateway@b", engine.Up, 2)
+	b := at("gateway@b", unit.Up, 2)
 	b.Kind, b.Since, b.Because, b.ReadyBy = unit.Instance, ago(125*time.Second), "evil \x1b[2J\twords", "tcp 127.0.0.1:1"
 	b.Labels = map[string]string{"tier": "chat", "env": "x"}
-	c := at("gateway@c", engine.Failed, 1)
-	c.Kind, c.Since, c.Reason = unit.Instance, ago(40*time.Minute), engine.ExitRule
+	c := at("gateway@c", unit.Failed, 1)
+	c.Kind, c.Since, c.Reason = unit.Instance, ago(40*time.Minute), unit.ExitRule
 	f := newFake(web, a, b, c, main)
 	f.info.Started = ago(26 * time.Hour)
 	return f

@@ -95,7 +95,7 @@ func (t *table) lines(units []engine.Status, now time.Time, header bool) string 
 				left -= utf8.RuneCountInString(text)
 			}
 			if names[i] == "STATE" && t.colour && !(header && n == 0) {
-				text = strings.Replace(text, cell, coloured(engine.State(cell)), 1)
+				text = strings.Replace(text, cell, coloured(unit.State(cell)), 1)
 			}
 			b.WriteString(text)
 		}
@@ -118,12 +118,12 @@ func cut(text string, n int) string {
 
 // coloured is the only place that makes colour (ECMA-48, SGR): green is up, red
 // is failed, yellow is everything between and beside.
-func coloured(s engine.State) string {
+func coloured(s unit.State) string {
 	code := "33"
 	switch s {
-	case engine.Up:
+	case unit.Up:
 		code = "32"
-	case engine.Failed:
+	case unit.Failed:
 		code = "31"
 	}
 	return "\x1b[" + code + "m" + string(s) + "\x1b[0m"

@@ -167,7 +167,7 @@ func (a *app) stop(ctx context.Context, eng engine.Engine, w *watch, t target, p
 	switch {
 	case err != nil:
 		return outcome{err: err}
-	case t.before.State == engine.Down && s.State == engine.Down:
+	case t.before.State == unit.Down && s.State == unit.Down:
 		return outcome{said: fmt.Sprintf("%s is already down", t.name)}
 	case p.noWait:
 		return outcome{said: fmt.Sprintf("%s is asked to be down", t.name)}
@@ -200,7 +200,7 @@ func (a *app) remove(ctx context.Context, eng engine.Engine, w *watch, t target,
 
 // sameUp tells whether the run that was up before the request is up after it.
 func sameUp(before, s engine.Status) bool {
-	return before.State == engine.Up && s.State == engine.Up && before.Run == s.Run
+	return before.State == unit.Up && s.State == unit.Up && before.Run == s.Run
 }
 
 // running names the current run of a unit.

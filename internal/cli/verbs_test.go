@@ -14,13 +14,13 @@ import (
 const coder = unit.Name("gateway@coder")
 
 // at is a unit in a state, after run runs.
-func at(name unit.Name, state engine.State, run uint64) engine.Status {
-	s := engine.Status{Name: name, State: state, Run: run, Since: time.Now(), Reason: engine.NeverStarted}
+func at(name unit.Name, state unit.State, run uint64) engine.Status {
+	s := engine.Status{Name: name, State: state, Run: run, Since: time.Now(), Reason: unit.NeverStarted}
 	switch state {
-	case engine.Up, engine.Starting, engine.Stopping:
+	case unit.Up, unit.Starting, unit.Stopping:
 		s.PID = 1000 + int(run)
 		s.Intent.Up = true
-	case engine.Backoff, engine.Failed, engine.Done:
+	case unit.Backoff, unit.Failed, unit.Done:
 		s.Intent.Up = true
 	}
 	if s.Intent.Up {
@@ -36,10 +36,10 @@ func at(name unit.Name, state engine.State, run uint64) engine.Status {
 // one line, and that what was not done is said with the reason (B65, B68, U67, U68).
 func TestVerbs(t *testing.T) {
 	t.Parallel()
-	up := at(coder, engine.Up, 3)
-	slow := at(coder, engine.Down, 0)
+	up := at(coder, unit.Up, 3)
+	slow := at(coder, unit.Down, 0)
 	slow.ReadyBy = "tcp 127.0.0.1:9119"
-	failedBefore := at(coder, engine.Failed, 3)
+	failedBefore := at(coder, unit.Failed, 3)
 	failedBefore.Because = "old news"
 	tests := []struct {
 		name   string
@@ -48,46 +48,46 @@ func TestVerbs(t *testing.T) {
 		args   string
 		want   result
 	}{
-		{"start of a stopped one", at(coder, engine.Down, 0), nil, "start gateway@coder",
+		{"start of a stopped one", at(coder, unit.Down, 0), nil, "start gateway@coder",
 			result{0, "gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
 		{"start of one that is up", up, nil, "start gateway@coder",
 			result{0, "gateway@coder is already up (pid 1003, run 3)\n", ""}},
 		{"start waits for readiness and not for settling", slow, func(f *fake) { f.live[coder] = readyAfter(3 * time.Second) },
 			"start gateway@coder", result{0, "gateway@coder is up after 3.0 s (pid 1001, run 1)\n", ""}},
-		{"start of one that dies at once", at(coder, engine.Down, 2), func(f *fake) {
+		{"start of one that dies at once", at(coder, unit.Down, 2), func(f *fake) {
 			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
 				f.wrote(n, run-1, "of the run before")
 				f.wrote(n, run, "bad \x1b[31mkey\x1b[0m")
-				diesAfter(150*time.Millisecond, 78, engine.Failed, "exit_codes calls 78 a failure")(f, n, run)
+				diesAfter(150*time.Millisecond, 78, unit.Failed, "exit_codes calls 78 a failure")(f, n, run)
 			}
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it died after 0.1 s: exited with code 78; it is now failed (exit_codes calls 78 a failure)\n  | bad key\n"}},
-		{"the reason that names the end does not say it twice", at(coder, engine.Down, 0), func(f *fake) {
-			f.live[coder] = diesAfter(150*time.Millisecond, 78, engine.Failed, "it exited with code 78 after 0.1 s, and exit_codes says what follows")
+		{"the reason that names the end does not say it twice", at(coder, unit.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(150*time.Millisecond, 78, unit.Failed, "it exited with code 78 after 0.1 s, and exit_codes says what follows")
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it died after 0.1 s, and is now failed: it exited with code 78 after 0.1 s, and exit_codes says what follows\n"}},
-		{"what it left behind is ended before it is told what became of it", at(coder, engine.Down, 0), func(f *fake) {
+		{"what it left behind is ended before it is told what became of it", at(coder, unit.Down, 0), func(f *fake) {
 			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
-				diesAfter(150*time.Millisecond, 78, engine.Stopping, "what it left behind is being ended")(f, n, run)
+				diesAfter(150*time.Millisecond, 78, unit.Stopping, "what it left behind is being ended")(f, n, run)
 				time.Sleep(3 * time.Second)
-				f.set(n, func(s *engine.Status) { s.State, s.Because = engine.Failed, "exit_codes says so" })
+				f.set(n, func(s *engine.Status) { s.State, s.Because = unit.Failed, "exit_codes says so" })
 			}
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it died after 0.1 s: exited with code 78; it is now failed (exit_codes says so)\n"}},
-		{"start of one that will be tried again", at(coder, engine.Down, 0), func(f *fake) {
-			f.live[coder] = diesAfter(500*time.Millisecond, 1, engine.Backoff, "it crashed")
+		{"start of one that will be tried again", at(coder, unit.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(500*time.Millisecond, 1, unit.Backoff, "it crashed")
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it died after 0.5 s: exited with code 1; it is now backoff (it crashed)\n"}},
-		{"start of one that ends well when it should stay", at(coder, engine.Down, 0), func(f *fake) {
-			f.live[coder] = diesAfter(10*time.Millisecond, 0, engine.Done, "the restart policy says so")
+		{"start of one that ends well when it should stay", at(coder, unit.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(10*time.Millisecond, 0, unit.Done, "the restart policy says so")
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it died after 10 ms: exited with code 0; it is now done (the restart policy says so)\n"}},
-		{"start without settling", at(coder, engine.Down, 0), func(f *fake) {
-			f.live[coder] = diesAfter(10*time.Millisecond, 78, engine.Failed, "")
+		{"start without settling", at(coder, unit.Down, 0), func(f *fake) {
+			f.live[coder] = diesAfter(10*time.Millisecond, 78, unit.Failed, "")
 		}, "start gateway@coder --settle 0", result{0, "gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
 		{"the failure of before is not mistaken for the effect", failedBefore, func(f *fake) { f.lazy = true },
 			"start gateway@coder", result{0, "gateway@coder is up after 10 ms (pid 1004, run 4)\n", ""}},
-		{"start of a disabled one", at(coder, engine.Disabled, 0), func(f *fake) {
+		{"start of a disabled one", at(coder, unit.Disabled, 0), func(f *fake) {
 			f.refuse["start"] = engine.Errorf(engine.Conflict, "cannot start gateway@coder: it is disabled: X is not set")
 		}, "start gateway@coder", result{1, "", "pintle: cannot start gateway@coder: it is disabled: X is not set\n"}},
 		{"start of one that never gets ready", slow, func(f *fake) { f.live[coder] = func(*fake, unit.Name, uint64) {} },
@@ -100,9 +100,9 @@ func TestVerbs(t *testing.T) {
 			}
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it was asked to be down meanwhile, by uid 10000 (pintle, pid 55)\n"}},
-		{"a run that cannot be executed", at(coder, engine.Down, 0), func(f *fake) {
+		{"a run that cannot be executed", at(coder, unit.Down, 0), func(f *fake) {
 			f.live[coder] = func(f *fake, n unit.Name, run uint64) {
-				f.end(n, run, engine.Backoff, engine.RunEnd{Started: time.Now(), Exit: unit.Exit{Code: 127}, Error: "nosuch: not found"}, "it cannot be executed")
+				f.end(n, run, unit.Backoff, engine.RunEnd{Started: time.Now(), Exit: unit.Exit{Code: 127}, Error: "nosuch: not found"}, "it cannot be executed")
 			}
 		}, "start gateway@coder", result{1, "",
 			"pintle: cannot start gateway@coder: it could not be executed: nosuch: not found; it is now backoff\n"}},
@@ -116,11 +116,11 @@ func TestVerbs(t *testing.T) {
 			"restart gateway@coder", result{0, "gateway@coder is up after 2.0 s (pid 1004, run 4)\n", ""}},
 		{"restart of one that must be killed", up, func(f *fake) { f.stopTime[coder] = 20 * time.Second },
 			"restart gateway@coder", result{0, "gateway@coder is up after 20 s (pid 1004, run 4); its last run had to be killed\n", ""}},
-		{"restart of a stopped one ends up", at(coder, engine.Down, 3), nil,
+		{"restart of a stopped one ends up", at(coder, unit.Down, 3), nil,
 			"restart gateway@coder", result{0, "gateway@coder is up after 0 s (pid 1004, run 4)\n", ""}},
 		{"the run of before is not mistaken for the restarted one", up, func(f *fake) { f.lazy = true; f.stopTime[coder] = 3 * time.Second },
 			"restart gateway@coder", result{0, "gateway@coder is up after 3.0 s (pid 1004, run 4)\n", ""}},
-		{"restart of one that dies at once", up, func(f *fake) { f.live[coder] = diesAfter(0, 3, engine.Backoff, "it crashed") },
+		{"restart of one that dies at once", up, func(f *fake) { f.live[coder] = diesAfter(0, 3, unit.Backoff, "it crashed") },
 			"restart gateway@coder", result{1, "",
 				"pintle: cannot restart gateway@coder: it died after 0 s: exited with code 3; it is now backoff (it crashed)\n"}},
 
@@ -128,8 +128,8 @@ func TestVerbs(t *testing.T) {
 			"stop gateway@coder", result{0, "gateway@coder is down after 0.3 s\n", ""}},
 		{"stop of one that must be killed", up, func(f *fake) { f.stopTime[coder] = 10 * time.Second },
 			"stop gateway@coder", result{0, "gateway@coder is down after 10 s; it had to be killed, it did not end within its grace period\n", ""}},
-		{"stop of a stopped one", at(coder, engine.Down, 3), nil, "stop gateway@coder", result{0, "gateway@coder is already down\n", ""}},
-		{"stop between two runs", at(coder, engine.Backoff, 3), nil, "stop gateway@coder", result{0, "gateway@coder is down after 0 s\n", ""}},
+		{"stop of a stopped one", at(coder, unit.Down, 3), nil, "stop gateway@coder", result{0, "gateway@coder is already down\n", ""}},
+		{"stop between two runs", at(coder, unit.Backoff, 3), nil, "stop gateway@coder", result{0, "gateway@coder is down after 0 s\n", ""}},
 		{"stop that takes too long", up, func(f *fake) {
 			f.stopTime[coder] = time.Minute
 			f.units[coder].Remaining = []string{"1003 agent", "1009 ev\x1bil"}
@@ -137,19 +137,19 @@ func TestVerbs(t *testing.T) {
 			"pintle: cannot stop gateway@coder: after 2.0 s it is still stopping (it was asked to end); still there: 1003 agent, 1009 evl; the wish stays recorded\n"}},
 
 		{"remove", up, func(f *fake) { f.stopTime[coder] = time.Second }, "remove gateway@coder", result{0, "gateway@coder is removed\n", ""}},
-		{"remove of a stopped one, by its alias", at(coder, engine.Down, 3), nil, "unregister gateway@coder", result{0, "gateway@coder is removed\n", ""}},
+		{"remove of a stopped one, by its alias", at(coder, unit.Down, 3), nil, "unregister gateway@coder", result{0, "gateway@coder is removed\n", ""}},
 
-		{"create", at("main", engine.Up, 1), nil, "create gateway@coder",
+		{"create", at("main", unit.Up, 1), nil, "create gateway@coder",
 			result{0, "gateway@coder is created; gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
 		{"create where there is no unit at all", engine.Status{}, nil, "register gateway@coder",
 			result{0, "gateway@coder is created; gateway@coder is up after 0 s (pid 1001, run 1)\n", ""}},
 		{"create of one that is up", up, nil, "create gateway@coder",
 			result{0, "gateway@coder exists already, and is up (pid 1003, run 3)\n", ""}},
-		{"create of one that is down", at(coder, engine.Down, 3), nil, "create gateway@coder",
+		{"create of one that is down", at(coder, unit.Down, 3), nil, "create gateway@coder",
 			result{0, "gateway@coder exists already; gateway@coder is up after 0 s (pid 1004, run 4)\n", ""}},
-		{"create down", at("main", engine.Up, 1), nil, "create gateway@coder --down",
+		{"create down", at("main", unit.Up, 1), nil, "create gateway@coder --down",
 			result{0, "gateway@coder is created, and is asked to be down\n", ""}},
-		{"create of one that dies at once", at("main", engine.Up, 1), func(f *fake) { f.live[coder] = diesAfter(0, 78, engine.Failed, "") },
+		{"create of one that dies at once", at("main", unit.Up, 1), func(f *fake) { f.live[coder] = diesAfter(0, 78, unit.Failed, "") },
 			"create gateway@coder", result{1, "gateway@coder is created\n",
 				"pintle: cannot start gateway@coder: it died after 0 s: exited with code 78; it is now failed (crashed)\n"}},
 
@@ -182,10 +182,10 @@ func TestVerbs(t *testing.T) {
 func TestFirstEndCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(at(coder, engine.Down, 0))
+		f := newFake(at(coder, unit.Down, 0))
 		f.live[coder] = func(f *fake, n unit.Name, run uint64) {
 			if run == 1 {
-				f.end(n, run, engine.Backoff, engine.RunEnd{Started: time.Now(), Exit: unit.Exit{Code: 9}}, "it crashed")
+				f.end(n, run, unit.Backoff, engine.RunEnd{Started: time.Now(), Exit: unit.Exit{Code: 9}}, "it crashed")
 				f.set(n, f.begin)
 				return
 			}
@@ -203,7 +203,7 @@ func TestFirstEndCounts(t *testing.T) {
 func TestManyUnits(t *testing.T) {
 	t.Parallel()
 	begin := func() *fake {
-		return newFake(at("gateway@a", engine.Up, 1), at("gateway@b", engine.Up, 1), at("other", engine.Up, 1))
+		return newFake(at("gateway@a", unit.Up, 1), at("gateway@b", unit.Up, 1), at("other", unit.Up, 1))
 	}
 	t.Run("side by side", func(t *testing.T) {
 		t.Parallel()
@@ -219,7 +219,7 @@ func TestManyUnits(t *testing.T) {
 			if got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
-			if s := f.units["other"]; s.State != engine.Up {
+			if s := f.units["other"]; s.State != unit.Up {
 				t.Errorf("other is %s", s.State)
 			}
 		})
@@ -271,7 +271,7 @@ func TestManyUnits(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFake(at(coder, engine.Up, 1))
+		f := newFake(at(coder, unit.Up, 1))
 		f.stopTime[coder] = 20 * time.Second
 		got := pintleWith(t, f, func(ctx context.Context, _ *Options) context.Context {
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -289,7 +289,7 @@ func TestInterrupted(t *testing.T) {
 // TestSignalIsSent: the engine gets the signal that was named.
 func TestSignalIsSent(t *testing.T) {
 	t.Parallel()
-	f := newFake(at(coder, engine.Up, 1))
+	f := newFake(at(coder, unit.Up, 1))
 	pintle(t, f, "signal", "10", "gateway@coder")
 	if len(f.signals) != 1 || f.signals[0] != "gateway@coder SIGUSR1" {
 		t.Errorf("sent %q", f.signals)

@@ -95,15 +95,15 @@ func waitFor(ctx context.Context, eng engine.Engine, w *watch, t target, what st
 // stateEffect is what wait waits for; aboutWait is its specification.
 func stateEffect(what string) effect {
 	return func(s engine.Status) (verdict, string) {
-		over := ended(s.State) && (s.State != engine.Down || s.Reason == engine.ContainerStopping)
+		over := ended(s.State) && (s.State != unit.Down || s.Reason == unit.ContainerStopping)
 		var is bool
 		switch what {
 		case "up":
-			is = s.State == engine.Up && !s.Gone
+			is = s.State == unit.Up && !s.Gone
 		case "down":
 			is = s.Gone || ended(s.State)
 		case "done":
-			is = s.State == engine.Done && !s.Gone
+			is = s.State == unit.Done && !s.Gone
 		case "gone":
 			is, over = s.Gone, false
 		}

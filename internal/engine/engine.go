@@ -60,32 +60,18 @@ type Info struct {
 	Conditions []string `json:"conditions,omitempty"`
 }
 
-// State and its constants are unit's.
-type State = unit.State
-
-const (
-	Disabled = unit.Disabled
-	Down     = unit.Down
-	Starting = unit.Starting
-	Up       = unit.Up
-	Stopping = unit.Stopping
-	Backoff  = unit.Backoff
-	Failed   = unit.Failed
-	Done     = unit.Done
-)
-
 // Status is a snapshot of one unit.
 type Status struct {
 	Name unit.Name `json:"name"`
 	Kind unit.Kind `json:"kind"`
 	// State is what is observed, Desired ("up" or "down") what somebody asked for.
-	State   State  `json:"state"`
-	Desired string `json:"desired"`
+	State   unit.State `json:"state"`
+	Desired string     `json:"desired"`
 	// Since is when the unit came into this state.
 	Since time.Time `json:"since"`
 	// Reason is a constant that says why it is in this state; Because is the same as a clause for people.
-	Reason  Reason `json:"reason"`
-	Because string `json:"because"`
+	Reason  unit.Reason `json:"reason"`
+	Because string      `json:"because"`
 	// Restricted is set where the asker may see names and states only; all fields below are then empty.
 	Restricted bool `json:"restricted,omitempty"`
 
@@ -102,7 +88,7 @@ type Status struct {
 	// Last is the end of the last run that ended; nil before one did.
 	Last *RunEnd `json:"last,omitempty"`
 	// Intent is who asked for the desired state, and when.
-	Intent unit.Intent       `json:"intent"`
+	Intent unit.Intent       `json:"intent,omitzero"`
 	Labels map[string]string `json:"labels,omitempty"`
 	// Remaining lists processes that keep a stopping unit from being down: pid and command name.
 	Remaining []string `json:"remaining,omitempty"`
