@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,7 +179,8 @@ func (c *container) start() error {
 			}
 		},
 	})
-	environ := c.o.Environ
+	// A socket that an outer pintle has set is not this container's.
+	environ := slices.DeleteFunc(slices.Clone(c.o.Environ), func(e string) bool { return strings.HasPrefix(e, "PINTLE_SOCKET=") })
 	if listenErr == nil {
 		environ = append(environ, "PINTLE_SOCKET="+socket)
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -225,28 +224,6 @@ func TestReadError(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, unix.EIO }
-
-// 1,000 pipes that nothing comes from hold less than 5 MB in all, their files, journals and goroutines included, before
-// and after a line has come from each. A process of its own measures it: how large a new stack is follows from all the
-// goroutines that a process has had.
-func TestMemoryOfIdleCaptures(t *testing.T) {
-	const limit = 5 << 20
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the race detector's larger stack frames are not what is measured")
-	}
-	out, err := play("memory").Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	var fresh, used int
-	if _, err := fmt.Sscan(string(out), &fresh, &used); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	t.Logf("1000 idle captures hold %d KiB, and %d KiB once each has read a line", fresh>>10, used>>10)
-	if fresh > limit || used > limit {
-		t.Errorf("that is more than %d KiB", limit>>10)
-	}
-}
 
 // measureMemory prints the bytes that 1,000 captures hold, fresh and used.
 func measureMemory() error {
