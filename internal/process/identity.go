@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/account"
 )
 
 // Identity is who a process runs as, with all that follows from the name.
@@ -25,10 +26,10 @@ type Identity struct {
 
 // Self is the identity that pintle itself has.
 func Self() Identity {
-	id := Identity{UID: os.Geteuid(), GID: os.Getegid(), Home: "/"}
-	id.Name = strconv.Itoa(id.UID)
-	if u, err := user.LookupId(id.Name); err == nil {
-		id.Name, id.Home = u.Username, u.HomeDir
+	id := unlisted(os.Geteuid())
+	id.GID = os.Getegid()
+	if u, err := (account.Database{}).User(id.Name); err == nil {
+		id.Name, id.Home = u.Name, u.Home
 	}
 	id.Groups, _ = os.Getgroups()
 	return id
@@ -43,80 +44,64 @@ func Self() Identity {
 // /etc/group is not handed on either.
 func Resolve(spec string) (Identity, error) {
 	name, group, hasGroup := strings.Cut(spec, ":")
-	id, err := resolveUser(name)
+	var accounts account.Database
+	id, err := resolveUser(accounts, name)
+	if err == nil && hasGroup {
+		if id.GID, err = accounts.GID(group); errors.Is(err, account.ErrNone) {
+			err = fmt.Errorf("there is no group %q in /etc/group", group)
+		}
+	}
 	if err != nil {
 		return Identity{}, fmt.Errorf("cannot use user %q: %w", spec, err)
 	}
-	if hasGroup {
-		if id.GID, err = LookupGroup(group); err != nil {
-			return Identity{}, fmt.Errorf("cannot use user %q: %w", spec, err)
-		}
-	}
-	groups := memberOf(id.Name)
+	groups := accounts.GroupsOf(id.Name)
 	if own, err := os.Getgroups(); err == nil {
-		roots := memberOf("root")
+		roots := rootsGroups(accounts)
 		for _, g := range own {
 			if !slices.Contains(roots, g) {
 				groups = append(groups, g)
 			}
 		}
 	}
-	slices.Sort(groups)
-	id.Groups = slices.DeleteFunc(slices.Compact(groups), func(g int) bool { return g == 0 || g == id.GID })
+	id.Groups = supplementary(groups, id.GID)
 	return id, nil
 }
 
-func resolveUser(name string) (Identity, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		if n, numErr := strconv.ParseUint(name, 10, 31); numErr == nil {
-			if u, err = user.LookupId(name); err != nil {
-				// A uid without an entry is good enough, as with docker run --user: its group is its own number's, not root's.
-				return Identity{Name: name, UID: int(n), GID: int(n), Home: "/"}, nil
-			}
-		}
+func resolveUser(accounts account.Database, name string) (Identity, error) {
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
+		name = strconv.FormatUint(n, 10) // as it stands in the file: without leading zeros
 	}
-	if err != nil {
-		return Identity{}, errors.New("there is no such user in /etc/passwd")
+	u, err := accounts.User(name)
+	if err == nil {
+		return Identity{Name: u.Name, UID: u.UID, GID: u.GID, Home: u.Home}, nil
 	}
-	id := Identity{Name: u.Username, Home: u.HomeDir}
-	if id.UID, err = strconv.Atoi(u.Uid); err != nil {
-		return Identity{}, err
+	if uid, err := accounts.UID(name); err == nil {
+		return unlisted(uid), nil // good enough, as with docker run --user
 	}
-	if id.GID, err = strconv.Atoi(u.Gid); err != nil {
-		return Identity{}, err
+	if errors.Is(err, account.ErrNone) {
+		err = errors.New("there is no such user in /etc/passwd")
 	}
-	return id, nil
+	return Identity{}, err
 }
 
-// LookupGroup finds a group's gid by its name or its number.
-func LookupGroup(name string) (int, error) {
-	if g, err := user.LookupGroup(name); err == nil {
-		return strconv.Atoi(g.Gid)
-	}
-	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
-		return int(n), nil
-	}
-	return 0, fmt.Errorf("there is no group %q in /etc/group", name)
+// unlisted is a user who is in no file. Its group is its own number's, not root's.
+func unlisted(uid int) Identity {
+	return Identity{Name: strconv.Itoa(uid), UID: uid, GID: uid, Home: "/"}
 }
 
-// memberOf lists the groups that /etc/group says the user is a member of.
-func memberOf(name string) []int {
-	u, err := user.Lookup(name)
+// rootsGroups are the groups that pintle may have because of what the files say about root.
+func rootsGroups(accounts account.Database) []int {
+	root, err := accounts.User("0")
 	if err != nil {
 		return nil
 	}
-	ids, err := u.GroupIds()
-	if err != nil {
-		return nil
-	}
-	var groups []int
-	for _, s := range ids {
-		if n, err := strconv.Atoi(s); err == nil {
-			groups = append(groups, n)
-		}
-	}
-	return groups
+	return append(accounts.GroupsOf(root.Name), root.GID)
+}
+
+// supplementary are the groups that mean something beside the primary one: sorted, each once, and without gid 0.
+func supplementary(groups []int, primary int) []int {
+	groups = slices.Sorted(slices.Values(groups))
+	return slices.DeleteFunc(slices.Compact(groups), func(g int) bool { return g == 0 || g == primary })
 }
 
 // CanSwitch tells whether this process may become another user at all: it is

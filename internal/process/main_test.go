@@ -195,7 +195,9 @@ func enter(text string) error {
 	}
 	switch s.Before {
 	case "zombie":
-		zombies(3)
+		if err := zombies(3); err != nil {
+			return err
+		}
 	case "open":
 		if err := unix.Dup2(0, 7); err != nil {
 			return err
@@ -294,7 +296,12 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, stopped: make(chan unit.Signal, 16)}
 	var err error
-	w.Kernel, err = New(Options{Log: w.log.logger(), Stopped: func(_ int, s unit.Signal) { w.stopped <- s }})
+	w.Kernel, err = New(Options{Log: w.log.logger(), Stopped: func(_ int, s unit.Signal) {
+		select {
+		case w.stopped <- s:
+		default:
+		}
+	}})
 	must(t, err)
 	t.Cleanup(func() {
 		all := w.Everything()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,7 @@ type info struct {
 	process
 	ppid, pgrp, session int
 	command             string
+	headless            bool // its main thread has ended, others go on
 }
 
 // scan lists all live processes but zombies, which have ended and only wait to be reaped.
@@ -46,69 +48,138 @@ func scan() map[int]info {
 			all[pid] = p
 		}
 	}
+	// A parent that ended meanwhile has left its children to somebody else; without that they would seem to descend from nobody.
+	for pid, p := range all {
+		if _, ok := all[p.ppid]; ok || p.ppid == 0 {
+			continue
+		}
+		if now, ok := readProcess(pid); ok && now.process == p.process {
+			all[pid] = now
+		} else {
+			delete(all, pid)
+		}
+	}
 	return all
 }
 
 // readProcess reads /proc/PID/stat (proc(5)). It fails for a process that is gone or a zombie.
 func readProcess(pid int) (info, bool) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return info{}, false
-	}
+	var buf [1024]byte // the line has about fifty numbers and a command of at most 64 bytes
+	data := readStat(pid, buf[:])
 	// The command stands in parentheses and may hold anything, parentheses too; the rest has none.
 	left, right := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
 	if left < 0 || right < left {
 		return info{}, false
 	}
-	fields := bytes.Fields(data[right+1:])
-	if len(fields) < 20 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
+	// Field n of proc(5) is number[n-3]; the state, which is a letter, is number[0].
+	var number [20]uint64
+	i, state := 0, byte(0)
+	for field := range bytes.FieldsSeq(data[right+1:]) {
+		if i == len(number) {
+			break
+		}
+		if i == 0 {
+			state = field[0]
+		}
+		number[i], _ = strconv.ParseUint(string(field), 10, 64)
+		i++
+	}
+	threads, start := number[17], number[19]
+	if i < len(number) || state == 'X' || state == 'Z' && threads <= 1 {
 		return info{}, false
 	}
-	number := func(i int) int {
-		n, _ := strconv.Atoi(string(fields[i]))
-		return n
-	}
-	start, _ := strconv.ParseUint(string(fields[19]), 10, 64)
 	return info{
 		process: process{pid, start},
-		ppid:    number(1), pgrp: number(2), session: number(3),
-		command: string(data[left+1 : right]),
+		ppid:    int(number[1]), pgrp: int(number[2]), session: int(number[3]),
+		command:  printable(data[left+1 : right]),
+		headless: state == 'Z',
 	}, true
 }
 
+// readStat reads /proc/PID/stat into buf. It is what a look at all processes consists of, so it does without an os.File.
+func readStat(pid int, buf []byte) []byte {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return nil
+	}
+	return buf[:n]
+}
+
+// printable is a process's own name for itself with a question mark for each byte
+// that is not printable ASCII. It goes into lines that pintle says, and anybody's
+// process can have a newline or a terminal's control sequence in its name.
+func printable(name []byte) string {
+	return string(bytes.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, name))
+}
+
+// newestPid is the number that was given to a process last (proc(5), /proc/loadavg), or 0.
+func newestPid() int {
+	data, _ := os.ReadFile("/proc/loadavg")
+	n, _ := strconv.Atoi(string(bytes.TrimSpace(data[bytes.LastIndexByte(data, ' ')+1:])))
+	return n
+}
+
 // readMark reads the run's mark from the environment that a process was executed
-// with, or "" when it has none or can't be read.
+// with, or "" when it has none or can't be read. It is not sure while the
+// process is being executed, when it has no environment yet.
 //
 // The kernel shows an environment to the process's own user or to CAP_SYS_PTRACE
 // (ptrace(2), PTRACE_MODE_READ_FSCREDS), which a container's root does not
 // have. So the file is opened with that user's rights. The calling goroutine
 // must be locked to its thread, whose file system ids are changed meanwhile.
-func readMark(pid int) string {
-	path := "/proc/" + strconv.Itoa(pid)
+func readMark(p info) (mark string, sure bool) {
+	path := "/proc/" + strconv.Itoa(p.pid)
 	var owner unix.Stat_t
 	if err := unix.Stat(path, &owner); err != nil {
-		return ""
+		return "", true
+	}
+	if p.headless {
+		path = thread(path) // the main thread's memory is gone, the others' is the process's
 	}
 	var f *os.File
 	asUser(int(owner.Uid), int(owner.Gid), func() {
 		f, _ = os.Open(path + "/environ")
 	})
 	if f == nil {
-		return ""
+		return "", true
 	}
 	defer f.Close()
-	environ, _ := io.ReadAll(io.LimitReader(f, maxEnviron))
+	environ, err := io.ReadAll(io.LimitReader(f, maxEnviron))
 	for entry := range bytes.SplitSeq(environ, []byte{0}) {
 		if mark, ok := bytes.CutPrefix(entry, []byte(markName+"=")); ok {
-			return string(mark)
+			return string(mark), true
 		}
 	}
-	return ""
+	if len(environ) > 0 || err != nil {
+		return "", true
+	}
+	// No environment, and no arguments either: every program has those once it runs.
+	args, err := os.ReadFile(path + "/cmdline")
+	return "", len(args) > 0 || err != nil
+}
+
+// thread is the path of some thread of a process, given by its path, that is not its main one.
+func thread(process string) string {
+	tasks, _ := os.ReadDir(process + "/task")
+	for _, t := range slices.Backward(tasks) {
+		return process + "/task/" + t.Name()
+	}
+	return process
 }
 
 // asUser does something with the file system rights of a user (credentials(7)) on this thread.
 func asUser(uid, gid int, do func()) {
-	if os.Geteuid() != 0 || uid == 0 {
+	if os.Geteuid() != 0 {
 		do()
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -93,7 +92,7 @@ func play(words []string) int {
 		case "threadexit":
 			threadExit(words)
 		case "zombies":
-			zombies(number())
+			err = zombies(number())
 		case "storm":
 			storm(number())
 		case "rechild":
@@ -175,60 +174,55 @@ func threadExit(words []string) {
 	_, _, _ = syscall.Syscall(unix.SYS_EXIT, 0, 0, 0)
 }
 
-// fork is fork(2) with what the copy does: it has one thread, and may make system calls and nothing else.
+// fork is fork(2) with what the copy does: it has one thread, so it may make system calls and nothing
+// else: not even look whether its stack is large enough, which is where Go's scheduler interrupts.
 //
 //go:norace
-func fork(child func()) {
+//go:nosplit
+func fork(child func()) int {
+	// A signal would make Go's scheduler run in the copy, without its threads.
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before)
 	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno == 0 && pid == 0 {
 		child()
-		for {
-			_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
-		}
+	}
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	return int(pid)
+}
+
+//go:norace
+//go:nosplit
+func exitNow() {
+	for {
+		_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 	}
 }
 
 //go:norace
-func exitNow() { _, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0) }
-
-//go:norace
+//go:nosplit
 func sleepForever() {
 	for {
 		_, _, _ = syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
 	}
 }
 
-func zombies(n int) {
+// zombies makes n children that have ended and have not been waited for.
+func zombies(n int) error {
 	for range n {
-		fork(exitNow)
+		if err := unix.Waitid(unix.P_PID, fork(exitNow), nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+			return err
+		}
 	}
-	waitForChildren(n, "Z")
+	return nil
 }
 
 func storm(n int) {
 	for range n {
 		fork(sleepForever)
-	}
-}
-
-// waitForChildren waits until this process has n children in a state.
-func waitForChildren(n int, state string) {
-	for {
-		count := 0
-		files, _ := filepath.Glob("/proc/self/task/*/children")
-		for _, f := range files {
-			data, _ := os.ReadFile(f)
-			for pid := range strings.FieldsSeq(string(data)) {
-				stat, _ := os.ReadFile("/proc/" + pid + "/stat")
-				if strings.Contains(string(stat), ") "+state) {
-					count++
-				}
-			}
-		}
-		if count >= n {
-			return
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -120,13 +120,17 @@ func (e *engine) run(t testing.TB, deadline time.Duration, stdin io.Reader, args
 }
 
 // remove removes a container, its processes and its anonymous volumes, if it
-// is still there.
+// is still there. Where Docker is about to do it, because of --rm, it waits for that.
 func (e *engine) remove(name string) error {
-	_, err := e.output(commandDeadline, "rm", "-f", "-v", name)
-	if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container") {
-		return nil
+	for end := time.Now().Add(commandDeadline); ; time.Sleep(50 * time.Millisecond) {
+		_, err := e.output(commandDeadline, "rm", "-f", "-v", name)
+		switch {
+		case err == nil, strings.Contains(strings.ToLower(err.Error()), "no such container"):
+			return nil
+		case !strings.Contains(err.Error(), "already in progress"), time.Now().After(end):
+			return err
+		}
 	}
-	return err
 }
 
 // indent sets a text of several lines off from what is before it.

@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
-// Terminal is a docker command with a person's terminal, a real
+// Terminal is a command, mostly docker, with a person's terminal, a real
 // pseudo-terminal, around it.
 type Terminal struct {
 	t     testing.TB
@@ -55,6 +56,16 @@ func (c *Container) Tty(o Options, user string, args ...string) *Terminal {
 // terminal starts a docker command on a new pseudo-terminal.
 func (e *engine) terminal(t testing.TB, o Options, argv []string) *Terminal {
 	t.Helper()
+	cmd := e.command(t.Context(), argv...)
+	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "TERM=xterm-256color")
+	return OnTerminal(t, o, cmd)
+}
+
+// OnTerminal starts any command of this machine, no container, on a new
+// pseudo-terminal: as the leader of a session and the terminal's foreground. It
+// is hung up at the end of the test.
+func OnTerminal(t testing.TB, o Options, cmd *exec.Cmd) *Terminal {
+	t.Helper()
 	size := &pty.Winsize{Rows: o.Rows, Cols: o.Cols}
 	if size.Rows == 0 {
 		size.Rows = 24
@@ -62,16 +73,28 @@ func (e *engine) terminal(t testing.TB, o Options, argv []string) *Terminal {
 	if size.Cols == 0 {
 		size.Cols = 80
 	}
-	cmd := e.command(t.Context(), argv...)
-	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "TERM=xterm-256color")
 	file, err := pty.StartWithSize(cmd, size)
+	if err == nil {
+		file, err = closable(file)
+	}
 	if err != nil {
-		t.Fatalf("cannot start docker on a terminal: %v", err)
+		t.Fatalf("cannot start %s on a terminal: %v", cmd.Path, err)
 	}
 	term := &Terminal{t: t, cmd: cmd, file: file, ended: make(chan struct{}), more: make(chan struct{})}
 	go term.read()
 	t.Cleanup(term.Close)
 	return term
+}
+
+// closable returns a file that is f, and whose Close ends a Read that waits. The
+// files of package pty are in blocking mode: the terminal would stay open.
+func closable(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), err
 }
 
 // read collects what is printed until the command's end.

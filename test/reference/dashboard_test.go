@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 	"pintle/test/dockertest"
 )
 
@@ -23,7 +24,7 @@ func TestDashboardIsDisabledByDefault(t *testing.T) {
 	for _, user := range []string{"root", "hermes", "12345"} {
 		r := pintle(c, user, "status", "-o", "json", "dashboard")
 		s := statuses(t, r)["dashboard"]
-		if r.Code != 3 || s.State != engine.Disabled || s.Because != because || s.Reason != engine.SwitchedOff {
+		if r.Code != 3 || s.State != unit.Disabled || s.Because != because || s.Reason != unit.SwitchedOff {
 			t.Errorf("%s sees %s because %q (%s)\n%s", user, s.State, s.Because, s.Reason, r)
 		}
 		if r := pintle(c, user, "status"); !strings.Contains(r.Stdout, because) {
@@ -46,15 +47,15 @@ func TestDashboardIsDisabledByDefault(t *testing.T) {
 // What a person means by yes and no is understood (B86).
 func TestDashboardIsSwitchedByAnyBoolean(t *testing.T) {
 	t.Parallel()
-	for word, state := range map[string]engine.State{
-		"1": engine.Up, "true": engine.Up, "YES": engine.Up,
-		"0": engine.Disabled, "No": engine.Disabled, "": engine.Disabled,
+	for word, state := range map[string]unit.State{
+		"1": unit.Up, "true": unit.Up, "YES": unit.Up,
+		"0": unit.Disabled, "No": unit.Disabled, "": unit.Disabled,
 	} {
 		t.Run(word, func(t *testing.T) {
 			t.Parallel()
 			c := boot(t, dockertest.Options{Flags: []string{"-e", "HERMES_DASHBOARD=" + word}}, "sleep", "infinity")
 			s := becomes(t, c, "dashboard", state)
-			if state == engine.Disabled {
+			if state == unit.Disabled {
 				if !strings.Contains(s.Because, "HERMES_DASHBOARD") {
 					t.Errorf("the reason is %q", s.Because)
 				}
@@ -128,7 +129,7 @@ func TestDashboardThatDoesNotAnswerIsWaitedFor(t *testing.T) {
 
 	dockertest.Eventually(t, soon, func() (bool, string) {
 		s := status(t, c, "dashboard")
-		return s.Because == waits && s.State == engine.Starting, fmt.Sprintf("%s: %s", s.State, s.Because)
+		return s.Because == waits && s.State == unit.Starting, fmt.Sprintf("%s: %s", s.State, s.Because)
 	}, "the dashboard is "+waits)
 	says(t, pintle(c, "", "why", "dashboard"), 0, "has been starting", waits)
 	says(t, pintle(c, "", "healthcheck"), 3, "not healthy: dashboard is starting ("+waits+")")
@@ -146,7 +147,7 @@ func TestDashboardThatDoesNotAnswerIsWaitedFor(t *testing.T) {
 func TestDashboardIsBackWithinASecondAfterSIGKILL(t *testing.T) {
 	t.Parallel()
 	c := boot(t, dockertest.Options{Flags: []string{"-e", "HERMES_DASHBOARD=1"}}, "sleep", "infinity")
-	before := becomes(t, c, "dashboard", engine.Up)
+	before := becomes(t, c, "dashboard", unit.Up)
 
 	var took []time.Duration
 	for range 3 {
@@ -154,7 +155,7 @@ func TestDashboardIsBackWithinASecondAfterSIGKILL(t *testing.T) {
 		var now engine.Status
 		dockertest.Eventually(t, soon, func() (bool, string) {
 			now = status(t, c, "dashboard")
-			return now.State == engine.Up && now.Run > before.Run, fmt.Sprintf("%s: %s", now.State, now.Because)
+			return now.State == unit.Up && now.Run > before.Run, fmt.Sprintf("%s: %s", now.State, now.Because)
 		}, "the dashboard is back")
 		switch {
 		case now.PID == before.PID:
@@ -170,7 +171,7 @@ func TestDashboardIsBackWithinASecondAfterSIGKILL(t *testing.T) {
 		}
 		// Somebody's restart forgets the crash: the next one is again the first in a row.
 		succeeds(t, pintle(c, "", "restart", "dashboard"))
-		before = becomes(t, c, "dashboard", engine.Up)
+		before = becomes(t, c, "dashboard", unit.Up)
 	}
 	t.Errorf("it was back after %v", took)
 }
@@ -180,8 +181,8 @@ func TestDashboardIsBackWithinASecondAfterSIGKILL(t *testing.T) {
 func TestDashboardThatExitsWith78IsNotRestarted(t *testing.T) {
 	t.Parallel()
 	c := boot(t, dockertest.Options{Flags: []string{"-e", "HERMES_DASHBOARD=1", "-e", "HERMES_DASHBOARD_EXIT=78"}}, "sleep", "infinity")
-	s := becomes(t, c, "dashboard", engine.Failed)
-	if s.Run != 1 || s.Last.Exit.Code != 78 || s.Reason != engine.ExitRule || !s.Next.IsZero() || s.Desired != "up" {
+	s := becomes(t, c, "dashboard", unit.Failed)
+	if s.Run != 1 || s.Last.Exit.Code != 78 || s.Reason != unit.ExitRule || !s.Next.IsZero() || s.Desired != "up" {
 		t.Errorf("its status is %+v, its last run ended %+v", s, s.Last)
 	}
 	says(t, pintle(c, "", "why", "dashboard"), 0, "has failed, and has been given up", "exited with code 78", "exit_codes")

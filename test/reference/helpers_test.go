@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 	"pintle/test/dockertest"
 )
 
@@ -34,6 +35,9 @@ func answers(t *testing.T, c *dockertest.Container) {
 	t.Helper()
 	dockertest.Eventually(t, soon, func() (bool, string) {
 		r := pintle(c, "", "healthcheck", "--level", "alive")
+		if strings.Contains(r.Stderr, "is not running") {
+			t.Fatal("the container has ended")
+		}
 		return r.Code == 0, r.String()
 	}, "pintle answers")
 }
@@ -73,12 +77,12 @@ func statuses(t *testing.T, r dockertest.Result) map[string]engine.Status {
 }
 
 // becomes waits until a unit is in a state, and returns its status.
-func becomes(t *testing.T, c *dockertest.Container, unit string, state engine.State) (s engine.Status) {
+func becomes(t *testing.T, c *dockertest.Container, name string, state unit.State) (s engine.Status) {
 	t.Helper()
 	dockertest.Eventually(t, soon, func() (bool, string) {
-		s = status(t, c, unit)
+		s = status(t, c, name)
 		return s.State == state, fmt.Sprintf("%s: %s", s.State, s.Because)
-	}, fmt.Sprintf("%s is %s", unit, state))
+	}, fmt.Sprintf("%s is %s", name, state))
 	return s
 }
 
@@ -91,20 +95,29 @@ func prints(t *testing.T, c *dockertest.Container, text string) {
 	}, fmt.Sprintf("the container prints %q", text))
 }
 
-// processOf finds the one process of the container whose command line is args.
+// processOf returns the process of the container whose command line is args, or fails the test.
 func processOf(t *testing.T, c *dockertest.Container, args string) dockertest.Process {
 	t.Helper()
-	var found []dockertest.Process
 	all := c.Top()
+	p, found := find(all, args)
+	if !found {
+		t.Fatalf("there is not one process %q: %+v", args, all)
+	}
+	return p
+}
+
+// find finds the process whose command line is args; two of them are none.
+func find(all []dockertest.Process, args string) (dockertest.Process, bool) {
+	var found []dockertest.Process
 	for _, p := range all {
 		if p.Args == args {
 			found = append(found, p)
 		}
 	}
 	if len(found) != 1 {
-		t.Fatalf("%d processes are %q, want 1: %+v", len(found), args, all)
+		return dockertest.Process{}, false
 	}
-	return found[0]
+	return found[0], true
 }
 
 // attended is a container that somebody sits at: it runs on a terminal, and

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"pintle/internal/engine"
+	"pintle/internal/unit"
 	"pintle/test/dockertest"
 )
 
@@ -180,7 +180,7 @@ COPY services.yaml /etc/services.yaml
 	t.Run("beside services", func(t *testing.T) {
 		t.Parallel()
 		c := boot(t, dockertest.Options{Image: image, Flags: []string{"-e", "PINTLE_CONFIG=/etc/services.yaml"}}, "hermes", "trap-exit", "7")
-		becomes(t, c, "idle", engine.Up)
+		becomes(t, c, "idle", unit.Up)
 		if code, _ := c.Stop(); code != 7 {
 			t.Errorf("the exit code is %d, want 7", code)
 		}
@@ -274,7 +274,7 @@ func TestSignalsReachMainAlone(t *testing.T) {
 				c.Kill(strings.TrimPrefix(s, "NUM")) // Perl's name for a signal that has only a number
 				prints(t, c, "got "+s)
 			}
-			if after := status(t, c, "gateway@coder"); after.PID != before.PID || after.State != engine.Up {
+			if after := status(t, c, "gateway@coder"); after.PID != before.PID || after.State != unit.Up {
 				t.Errorf("the gateway got a signal: %+v", after)
 			}
 			if stdout, _ := c.Logs(); strings.Count(stdout, "got ") != len(on.signals) {

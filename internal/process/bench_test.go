@@ -1,0 +1,69 @@
+package process
+
+import (
+	"bufio"
+	"testing"
+
+	"pintle/internal/unit"
+)
+
+// BenchmarkStart is a run's whole life but for its sweep: start, execute, end, reap.
+// The benchmarks have one Kernel after the other in one process.
+func BenchmarkStart(b *testing.B) {
+	for name, id := range map[string]*Identity{"direct": nil, "step": {Name: "nobody", UID: 65534, GID: 65534}} {
+		b.Run(name, func(b *testing.B) {
+			if id != nil {
+				needRoot(b)
+			}
+			k, err := New(Options{})
+			must(b, err)
+			defer k.Close()
+			ended := make(chan unit.Exit, 1)
+			for b.Loop() {
+				_, err := k.Start(Command{Path: "/bin/true", Args: []string{"true"}, Identity: id}, Hooks{Exited: func(e unit.Exit) { ended <- e }})
+				must(b, err)
+				if e := <-ended; !e.Success() {
+					b.Fatal(e)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkScan reads all of /proc.
+func BenchmarkScan(b *testing.B) {
+	n := 0
+	for b.Loop() {
+		n = len(scan())
+	}
+	b.ReportMetric(float64(n), "processes")
+}
+
+// BenchmarkCensus is one look at a run of 300 processes, whose marks are read.
+func BenchmarkCensus(b *testing.B) {
+	k, err := New(Options{})
+	must(b, err)
+	defer k.Close()
+	r, out, err := Pipe()
+	must(b, err)
+	defer r.Close()
+	c := as("storm 300 say ready sleep")
+	c.Files[1] = out
+	run, err := k.Start(c, Hooks{})
+	must(b, err)
+	out.Close()
+	_, err = bufio.NewReader(r).ReadString('\n')
+	must(b, err)
+	for b.Loop() {
+		c := census{k: k, marks: map[process]string{}}
+		look := &Run{k: k, pid: run.pid, mark: run.mark}
+		c.attribute(c.look(), []*Run{look})
+		if len(look.set.members) != 301 {
+			b.Fatalf("%d members", len(look.set.members))
+		}
+	}
+	gone := make(chan bool)
+	run.Sweep(func() { close(gone) }, nil)
+	run.Kill()
+	<-gone
+}

@@ -1,0 +1,196 @@
+package process
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"pintle/internal/unit"
+)
+
+// Command is what Start executes.
+type Command struct {
+	// Path is the file to execute, found by LookPath; Args is its whole argument vector.
+	Path string
+	Args []string
+	// Env is its whole environment but for the mark.
+	Env []string
+	// Dir is its working directory; empty for pintle's own.
+	Dir string
+	// Identity is who it runs as; nil for pintle's own.
+	Identity *Identity
+	// Files are its standard input, output and error; nil for /dev/null. It gets no other descriptor.
+	Files [3]*os.File
+	// Terminal is set for the program that gets the terminal on Files[0]: it stays in pintle's session, as the
+	// foreground process group. Every other one gets a session of its own.
+	Terminal bool
+	// Unit and Number are the run, for the mark.
+	Unit   unit.Name
+	Number uint64
+}
+
+// Hooks are told about a run. They are called in order, from the reaper or with
+// the reaper held, so they must not block and must not call the Kernel.
+type Hooks struct {
+	// Started is given the run before anything else can happen to it.
+	Started func(*Run)
+	// Exited is told how the leader ended. It is called once, and never where Start returns an error.
+	Exited func(unit.Exit)
+}
+
+// ExecError is why a command could not be executed. Code is the exit code that a
+// shell gives for it: 127 for not found, 126 for everything else.
+type ExecError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExecError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *ExecError) Unwrap() error { return e.Err }
+
+func execError(code int, format string, args ...any) *ExecError {
+	return &ExecError{code, fmt.Errorf(format, args...)}
+}
+
+// Run is one life of a unit's processes.
+type Run struct {
+	k     *Kernel
+	pid   int
+	mark  string
+	hooks Hooks
+
+	// step is set while the leader is in the exec step: the hooks have to wait. The Kernel's mutex guards it.
+	step *pending
+
+	set set
+}
+
+// Pid is the leader's process number.
+func (r *Run) Pid() int { return r.pid }
+
+// Start executes a command as the leader of a new run. Every error is an
+// *ExecError, and then no process is left of the attempt.
+func (k *Kernel) Start(c Command, h Hooks) (*Run, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	// The first part is new for each run. So only those can put a run's mark on another process who can read the run's
+	// own environment: its user and root. Anybody else could have a stop of it wait for his processes.
+	mark := fmt.Sprintf("%s/%s/%d", rand.Text(), c.Unit, c.Number)
+	attr := &syscall.ProcAttr{
+		Env: append([]string{markName + "=" + mark}, c.Env...),
+		Sys: &syscall.SysProcAttr{Setsid: !c.Terminal, Setpgid: c.Terminal},
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, execError(126, "cannot open %s: %w", os.DevNull, err)
+	}
+	defer null.Close()
+	for _, f := range c.Files {
+		if f == nil {
+			f = null
+		}
+		attr.Files = append(attr.Files, f.Fd())
+	}
+	r := &Run{k: k, mark: mark, hooks: h}
+	if c.Terminal || c.switches() {
+		if err := r.startByStep(c, attr); err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+
+	attr.Dir = c.Dir
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := r.fork(c.Path, c.Args, attr); err != nil {
+		return nil, diagnose(c, err)
+	}
+	r.began()
+	return r, nil
+}
+
+// check refuses what can't be executed by anybody.
+func (c *Command) check() error {
+	if len(c.Args) == 0 {
+		return execError(126, "cannot execute %s: there is not even a name for it", c.Path)
+	}
+	for _, list := range [][]string{{c.Path, c.Dir}, c.Args, c.Env} {
+		for _, s := range list {
+			if strings.IndexByte(s, 0) >= 0 {
+				return execError(126, "cannot execute %q: %.40q has a zero byte in it, which ends a string", c.Path, s)
+			}
+		}
+	}
+	if c.switches() {
+		if err := CanSwitch(); err != nil {
+			return execError(126, "cannot run as user %s (uid %d): %w", c.Identity.Name, c.Identity.UID, err)
+		}
+	}
+	return nil
+}
+
+// fork makes the process that executes path, and registers it as the run's leader. The caller holds the Kernel's mutex.
+func (r *Run) fork(path string, args []string, attr *syscall.ProcAttr) error {
+	// A child begins with the signal mask of the thread that makes it, and pintle may have been started with signals blocked.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var none, before unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &before); err != nil {
+		return err
+	}
+	pid, err := syscall.ForkExec(path, args, attr)
+	if maskErr := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); err == nil && maskErr != nil {
+		r.k.log.Warn(fmt.Sprintf("cannot block signals again: %v", maskErr))
+	}
+	if err != nil {
+		return err
+	}
+	r.pid = pid
+	r.k.leaders[pid] = r
+	return nil
+}
+
+// switches tells whether the command needs other user or group ids than pintle has. A pintle that is not root never
+// changes groups: it is what it was started as (docker run --user).
+func (c *Command) switches() bool {
+	id := c.Identity
+	switch {
+	case id == nil:
+		return false
+	case id.UID != os.Geteuid():
+		return true
+	case id.UID != 0:
+		return false
+	case id.GID != os.Getegid():
+		return true
+	}
+	// Where only supplementary groups would differ, root without the capabilities to change them stays as it is.
+	own, err := os.Getgroups()
+	return err != nil || !slices.Equal(supplementary(id.Groups, id.GID), supplementary(own, id.GID)) && CanSwitch() == nil
+}
+
+// began tells that the leader is the program that was asked for. The caller holds the Kernel's mutex.
+func (r *Run) began() {
+	if r.hooks.Started != nil {
+		r.hooks.Started(r)
+	}
+}
+
+// over tells that the leader has ended. The caller holds the Kernel's mutex.
+func (r *Run) over(e unit.Exit) {
+	switch {
+	case r.step != nil:
+		r.step.end(e)
+	case r.hooks.Exited != nil:
+		r.hooks.Exited(e)
+	}
+}
