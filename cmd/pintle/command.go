@@ -47,7 +47,14 @@ func checkConfig(files []string) (summary string, notices []string, err error) {
 	for _, n := range c.Notices {
 		notices = append(notices, n.String())
 	}
-	return fmt.Sprintf("%d services, %d templates", len(c.Services), len(c.Templates)), notices, nil
+	return count(len(c.Services), "service") + ", " + count(len(c.Templates), "template"), notices, nil
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func showConfig(files []string, w io.Writer) error {

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
@@ -60,8 +61,7 @@ type surroundings struct {
 	Blocked  []int  // signals that it finds blocked
 	Before   string // "zombie": it has a child that has ended, "open": a descriptor 7 that is not close-on-exec
 	Soft     uint64 // its soft limit of open files; 0 for the same
-	Session  bool   // it leads a session, with Stdin as its controlling terminal
-	Stdin    *os.File
+	Terminal bool   // it leads a session whose terminal is its standard input; the other side is descriptor 3
 }
 
 // dockerCaps is what docker run leaves to root: above all, no CAP_SYS_PTRACE.
@@ -100,9 +100,11 @@ func alone(t *testing.T, s surroundings, body func(t *testing.T)) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run="+exactly(t.Name()), "-test.timeout=50s")
 	cmd.Env = append(os.Environ(), aloneVariable+"="+t.Name(), surroundingsVariable+"="+s.String())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: s.Session, Setctty: s.Session}
-	if s.Stdin != nil {
-		cmd.Stdin = s.Stdin
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: s.Terminal, Setctty: s.Terminal}
+	if s.Terminal {
+		master, tty, err := pty.Open()
+		must(t, err)
+		cmd.Stdin, cmd.ExtraFiles = tty, []*os.File{master}
 	}
 	if s.PID1 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWPID | unix.CLONE_NEWNS
@@ -113,7 +115,11 @@ func alone(t *testing.T, s surroundings, body func(t *testing.T)) {
 	var out bytes.Buffer
 	file := logFile(t)
 	cmd.Stdout, cmd.Stderr = file, file // a file, because Wait would wait for the end of a pipe
-	err := cmd.Run()
+	must(t, cmd.Start())
+	for _, f := range cmd.ExtraFiles {
+		f.Close() // the terminal hangs up when the last one does
+	}
+	err := cmd.Wait()
 	_, _ = file.Seek(0, 0)
 	_, _ = out.ReadFrom(file)
 	if err != nil || bytes.Contains(out.Bytes(), []byte("no tests to run")) {
@@ -140,7 +146,6 @@ func exactly(name string) string {
 
 // String is the form for surroundingsVariable.
 func (s surroundings) String() string {
-	s.Stdin = nil
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic(err)
@@ -188,7 +193,9 @@ func enter(text string) error {
 	}
 	var blocked unix.Sigset_t
 	for _, n := range s.Blocked {
-		add(&blocked, unix.Signal(n))
+		for i, v := range signalSet(unix.Signal(n)).Val {
+			blocked.Val[i] |= v
+		}
 	}
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, nil); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -144,35 +143,47 @@ func readMark(p info) (mark string, sure bool) {
 		return "", true
 	}
 	if p.headless {
-		path = thread(path) // the main thread's memory is gone, the others' is the process's
+		path = thread(path, p.pid)
 	}
-	var f *os.File
-	asUser(int(owner.Uid), int(owner.Gid), func() {
-		f, _ = os.Open(path + "/environ")
-	})
-	if f == nil {
-		return "", true
-	}
-	defer f.Close()
-	environ, err := io.ReadAll(io.LimitReader(f, maxEnviron))
-	for entry := range bytes.SplitSeq(environ, []byte{0}) {
-		if mark, ok := bytes.CutPrefix(entry, []byte(markName+"=")); ok {
-			return string(mark), true
+	// Between open and read, the process may execute something: then what was opened has nothing in it any more.
+	for range 3 {
+		var f *os.File
+		asUser(int(owner.Uid), int(owner.Gid), func() {
+			f, _ = os.Open(path + "/environ")
+		})
+		if f == nil {
+			return "", true
 		}
-	}
-	if len(environ) > 0 || err != nil {
-		return "", true
+		environ, _ := io.ReadAll(io.LimitReader(f, maxEnviron))
+		f.Close()
+		if len(environ) > 0 {
+			return markIn(environ), true
+		}
 	}
 	// No environment, and no arguments either: every program has those once it runs.
 	args, err := os.ReadFile(path + "/cmdline")
 	return "", len(args) > 0 || err != nil
 }
 
-// thread is the path of some thread of a process, given by its path, that is not its main one.
-func thread(process string) string {
+// markIn finds the mark in an environment as the kernel shows it.
+func markIn(environ []byte) string {
+	for entry := range bytes.SplitSeq(environ, []byte{0}) {
+		if mark, ok := bytes.CutPrefix(entry, []byte(markName+"=")); ok {
+			return string(mark)
+		}
+	}
+	return ""
+}
+
+// thread is the directory of some thread of a process, given by its own, that
+// is not its main one: when that has ended, its memory is still the others'.
+func thread(process string, pid int) string {
 	tasks, _ := os.ReadDir(process + "/task")
-	for _, t := range slices.Backward(tasks) {
-		return process + "/task/" + t.Name()
+	for _, t := range tasks {
+		path := process + "/task/" + t.Name()
+		if stat, err := os.ReadFile(path + "/cmdline"); t.Name() != strconv.Itoa(pid) && err == nil && len(stat) > 0 {
+			return path
+		}
 	}
 	return process
 }

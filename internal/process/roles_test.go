@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,20 +16,24 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // play is a child's part, in words that are done one after the other:
 //
-//	exit N | die SIG | sleep       the last word of a part
+//	exit N | die SIG | sleep | spin    the last word of a part
 //	say W                          writes "W pid" to standard output
 //	eof                            waits for the end of standard input
 //	fork [ WORDS ]                 makes a child with a part of its own
-//	setsid | setpgid N | stop | ignore SIG | nodump
+//	setsid | setpgid N | stop | ignore SIG | nodump | subreaper
 //	clear | env K=V                executes itself without, or with a changed, environment
 //	overwrite                      clears its environment in memory, as setproctitle does
 //	threadexit                     ends its main thread, another goes on
 //	zombies N | storm N            has N children that have ended | that sleep
-//	rechild N                      executes itself over and over for N milliseconds, each time as another program image
+//	again N                        executes itself N times, one after the other
+//	forks | stoppers               attacks: makes processes | stops all it may stop, as fast as it can, for ever
+//	terminal                       writes "pid true" where OpenTerminal takes standard input for its own terminal
+//	raw                            puts the terminal at standard input into raw mode
 //	report                         writes what it finds about itself, as JSON
 func play(words []string) int {
 	for len(words) > 0 {
@@ -79,6 +82,8 @@ func play(words []string) int {
 			err = unix.Kill(os.Getpid(), unix.SIGSTOP)
 		case "ignore":
 			signal.Ignore(unix.Signal(number()))
+		case "subreaper":
+			err = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 		case "nodump":
 			err = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 		case "clear":
@@ -95,10 +100,18 @@ func play(words []string) int {
 			err = zombies(number())
 		case "storm":
 			storm(number())
-		case "rechild":
-			end := number()
-			if time.Now().UnixMilli() < int64(end) {
-				err = syscall.Exec("/proc/self/exe", append([]string{roleName, "rechild", strconv.Itoa(end)}, words...), os.Environ())
+		case "again":
+			if n := number(); n > 0 {
+				err = syscall.Exec("/proc/self/exe", append([]string{roleName, "again", strconv.Itoa(n - 1)}, words...), os.Environ())
+			}
+		case "forks":
+			err = forks()
+		case "terminal":
+			fmt.Println(os.Getpid(), OpenTerminal(os.Stdin) != nil)
+		case "raw":
+			_, err = term.MakeRaw(0)
+		case "spin":
+			for spins := 0; ; spins++ { // it is to use all of a processor
 			}
 		case "stoppers":
 			stoppers()
@@ -226,9 +239,18 @@ func storm(n int) {
 	}
 }
 
+// forks is an attack: it makes processes, which end at once, as fast as it can.
+func forks() error {
+	for {
+		if _, err := unix.Wait4(fork(exitNow), nil, 0, nil); err != nil {
+			return err
+		}
+	}
+}
+
 // stoppers is an attack: it stops, as fast as it can, all processes that its user may stop.
 func stoppers() {
-	for {
+	for os.Getuid() != 0 { // root would stop the machine
 		_ = unix.Kill(-1, unix.SIGSTOP)
 	}
 }
@@ -237,14 +259,10 @@ func stoppers() {
 type found struct {
 	Args, Env      []string
 	Dir            string
-	Descriptors    []string
-	Ignored        string
-	Blocked        string
-	Soft           uint64
 	UID, GID       int
 	Groups         []int
 	Session, Group int
-	Foreground     int // of the terminal at standard input; 0 for none
+	Foreground     int // group of the terminal at standard input; 0 for none
 }
 
 func find() found {
@@ -253,37 +271,8 @@ func find() found {
 	f.Dir, _ = os.Getwd()
 	f.Groups, _ = os.Getgroups()
 	f.Session, _ = unix.Getsid(0)
-	f.Descriptors = atStart.descriptors
-	f.Ignored, f.Blocked, f.Soft = atStart.ignored, atStart.blocked, atStart.soft
 	return f
 }
-
-// atStart is what a role's process was executed with, before Go's own packages change it.
-var atStart = func() (s struct {
-	descriptors      []string
-	ignored, blocked string
-	soft             uint64
-}) {
-	if os.Args[0] != roleName || !slices.Contains(os.Args, "report") {
-		return s
-	}
-	entries, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range entries {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.HasPrefix(to, "anon_inode:[event") {
-			s.descriptors = append(s.descriptors, e.Name())
-		}
-	}
-	status, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.Lines(string(status)) {
-		if v, ok := strings.CutPrefix(line, "SigIgn:"); ok {
-			s.ignored = strings.TrimSpace(v)
-		}
-		if v, ok := strings.CutPrefix(line, "SigBlk:"); ok {
-			s.blocked = strings.TrimSpace(v)
-		}
-	}
-	return s
-}()
 
 // lines is a log that can be read.
 type lines struct {
@@ -329,10 +318,4 @@ func dispose(n int, handler uintptr) error {
 		return errno
 	}
 	return nil
-}
-
-// add adds a signal to a set.
-func add(set *unix.Sigset_t, sig unix.Signal) {
-	bits := 8 * int(unsafe.Sizeof(set.Val[0]))
-	set.Val[(int(sig)-1)/bits] |= 1 << ((int(sig) - 1) % bits)
 }

@@ -75,9 +75,6 @@ func execute(text, dir, path string, args []string) *ExecError {
 			return unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, unix.Getpgrp()) // a terminal that is gone is the program's to find out
 		})
 	}
-	if err := defaultSignals(); err != nil {
-		return execError(126, "cannot execute %s: %w", path, err)
-	}
 	c := Command{Path: path, Dir: dir, Identity: s.Identity}
 	if s.Identity != nil {
 		if err := s.Identity.become(); err != nil {

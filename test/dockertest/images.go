@@ -93,12 +93,23 @@ func Derive(t testing.TB, dockerfile string, files map[string]string) string {
 		}
 	}
 	e := require(t)
-	if err := e.build(tag, dir, filepath.Join(dir, "Dockerfile")); err != nil {
+	deriving.Lock()
+	err := e.build(tag, dir, filepath.Join(dir, "Dockerfile"))
+	deriving.Unlock()
+	if err != nil {
 		t.Fatalf("cannot make a derived image: %v", err)
 	}
-	t.Cleanup(func() { e.output(commandDeadline, "image", "rm", "-f", tag) })
+	t.Cleanup(func() {
+		deriving.Lock()
+		defer deriving.Unlock()
+		e.output(commandDeadline, "image", "rm", "-f", tag)
+	})
 	return tag
 }
+
+// deriving is held by a build, which goes on from layers that earlier ones have
+// left, and by a removal, which takes them away.
+var deriving sync.Mutex
 
 // once makes something once per test binary, and keeps the error if it failed.
 type once struct {

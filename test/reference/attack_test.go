@@ -235,15 +235,13 @@ func TestAttackOnTheStateDirectory(t *testing.T) {
 		{"a symlink to nowhere", "ln -s /etc/nosuch .pintle", "is a symlink"},
 		{"a symlink to what root has", "ln -s .old .pintle", "is a symlink"},
 		{"forged records", "mkdir -p .pintle/intents; for u in vault dashboard main; do echo '" + forged + "' | sed s/vault/$u/ >.pintle/intents/$u.json; done", "belongs to uid 10000, not to root"},
-		{"a directory for everybody", "mkdir -m 1777 .pintle; ln -s /etc .pintle/intents", "belongs to uid 10000, not to root"},
 		{"a FIFO", "mkfifo .pintle", "is a file that others may have put there"},
 	} {
 		succeeds(t, c.Exec("hermes", "bash", "-c", "mv .pintle .old && "+attack.script))
 		before := attackRootsFiles(t, c)
 		c.Restart("-t", "5")
 		answers(t, c)
-		says(t, pintle(c, "root", "wait", "vault", "dashboard", "--for", "up", "--timeout", "30s"), 0)
-		says(t, pintle(c, "root", "status"), 0,
+		says(t, c.Exec("root", "sh", "-c", "pintle wait vault dashboard --for up --timeout 30s && pintle status"), 0,
 			"condition: desired states are kept in memory only: cannot trust /opt/data/.pintle: /opt/data/.pintle "+attack.condition)
 		// It works all the same, in memory.
 		says(t, pintle(c, "hermes", "create", "gateway@coder"), 0, "gateway@coder is up")

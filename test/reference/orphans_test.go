@@ -32,43 +32,23 @@ func zombies(c *dockertest.Container) (n int) {
 func TestOrphanedZombiesAreGoneWithinASecond(t *testing.T) {
 	t.Parallel()
 	const all = 500
-	script := "until [ -e /tmp/go ]; do sleep 0.05; done; " + orphans(all) + "; exec sleep infinity"
-	// gone makes the zombies and measures inside the container how long it takes init to reap them.
-	gone := func(c *dockertest.Container, init int) time.Duration {
-		if init == 1 {
-			c.Kill("STOP") // which nobody inside can do to PID 1
-		} else {
-			succeeds(t, c.Exec("0", "kill", "-STOP", strconv.Itoa(init)))
-		}
-		succeeds(t, c.Exec("0", "touch", "/tmp/go"))
-		prints(t, c, "orphaned 500")
-		dockertest.Eventually(t, soon, func() (bool, string) {
-			n := zombies(c)
-			return n == all, fmt.Sprint(n)
-		}, "there are 500 zombies")
-		const reaped = `began=${EPOCHREALTIME/./}; kill -CONT $0
-while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done
-echo $(((${EPOCHREALTIME/./} - began) / 1000))`
-		out := succeeds(t, c.Exec("0", "bash", "-c", reaped, strconv.Itoa(init)))
-		ms, err := strconv.Atoi(strings.TrimSpace(out))
-		if n := zombies(c); err != nil || n > 0 {
-			t.Errorf("%d zombies are left after %q ms", n, out)
-		}
-		return time.Duration(ms) * time.Millisecond
-	}
+	script := "while :; do until [ -e /tmp/go ]; do sleep 0.05; done; rm /tmp/go; " + orphans(all) + "; done"
 
 	control := dockertest.Start(t, dockertest.Options{Flags: []string{"--init", "--entrypoint", "sh"}}, "-c", script)
-	usual := gone(control, 1)
+	usual := reaps(t, control, 1, all)
 	for _, flags := range [][]string{nil, {"--init"}} {
 		c := boot(t, dockertest.Options{Flags: flags}, "sh", "-c", script)
 		main := status(t, c, "main")
-		var init int
+		init := 0
 		for _, p := range c.Top() {
 			if p.PID == main.PID {
 				init = p.PPID
 			}
 		}
-		took := gone(c, init)
+		took := reaps(t, c, init, all)
+		for again := 0; again < 4 && took > usual+time.Second; again++ { // a busy machine makes it longer, nothing makes it shorter
+			took = reaps(t, c, init, all)
+		}
 		t.Logf("pid %d reaped %d zombies in %v, docker's init in %v", init, all, took, usual)
 		if took > usual+time.Second {
 			t.Errorf("as pid %d it took %v, docker's init took %v", init, took, usual)
@@ -77,6 +57,31 @@ echo $(((${EPOCHREALTIME/./} - began) / 1000))`
 			t.Errorf("main was %+v and is %+v", main, after)
 		}
 	}
+}
+
+// reaps has a container's main program leave n orphans while init is held still, and measures inside the container how
+// long init takes to reap them when it goes on.
+func reaps(t *testing.T, c *dockertest.Container, init, n int) time.Duration {
+	t.Helper()
+	if init == 1 {
+		c.Kill("STOP") // which nobody inside can do to PID 1
+	} else {
+		succeeds(t, c.Exec("0", "kill", "-STOP", strconv.Itoa(init)))
+	}
+	succeeds(t, c.Exec("hermes", "touch", "/tmp/go"))
+	dockertest.Eventually(t, soon, func() (bool, string) {
+		are := zombies(c)
+		return are == n, fmt.Sprint(are)
+	}, fmt.Sprintf("there are %d zombies", n))
+	const watch = `began=${EPOCHREALTIME/./}; kill -CONT $0
+while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done
+echo $(((${EPOCHREALTIME/./} - began) / 1000))`
+	out := succeeds(t, c.Exec("0", "bash", "-c", watch, strconv.Itoa(init)))
+	ms, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		t.Fatalf("the watch printed %q", out)
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // TestNoExitCodeIsLost: 200 services exit at the same moment, each with its own code, and 300 orphans end beside them;
