@@ -136,18 +136,9 @@ func prepare(o Options) (*container, error) {
 	}
 	c.main.Command, err = routing{
 		command: c.main.Command, subcommands: cfg.Main.Subcommands,
-		path: lookup(o.Environ, "PATH"), dir: dir, identity: c.identity,
+		path: process.PathOf(o.Environ), dir: dir, identity: c.identity,
 	}.route(o.Args)
 	return c, err
-}
-
-func lookup(environ []string, key string) string {
-	for _, entry := range environ {
-		if value, ok := strings.CutPrefix(entry, key+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // start makes everything run.

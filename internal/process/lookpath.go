@@ -48,6 +48,16 @@ func LookPath(word, path, dir string, id *Identity) (string, error) {
 	return "", execError(127, "cannot execute %s: there is no such program in PATH (%s)", word, path)
 }
 
+// PathOf is the value of PATH in an environment.
+func PathOf(environ []string) string {
+	for _, entry := range environ {
+		if path, ok := strings.CutPrefix(entry, "PATH="); ok {
+			return path
+		}
+	}
+	return ""
+}
+
 // executable says why file is no regular file that id may execute; nil where it is one.
 func executable(file string, id *Identity) *ExecError {
 	info, err := os.Stat(file)

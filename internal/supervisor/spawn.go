@@ -44,7 +44,7 @@ func (s *Supervisor) execute(u *record, number uint64) error {
 		return err
 	}
 	environ := environment(s.o.Environ, spec, number, id)
-	path, err := process.LookPath(spec.Command[0], lookup(environ, "PATH"), spec.WorkingDir, id)
+	path, err := process.LookPath(spec.Command[0], process.PathOf(environ), spec.WorkingDir, id)
 	if err != nil {
 		return err
 	}
@@ -126,15 +126,6 @@ func environment(base []string, spec *unit.Spec, run uint64, id *process.Identit
 		list = append(list, key+"="+env[key])
 	}
 	return list
-}
-
-func lookup(environ []string, key string) string {
-	for _, entry := range environ {
-		if value, ok := strings.CutPrefix(entry, key+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // How often a port is tried: quickly at first, because most programs are ready
