@@ -18,14 +18,15 @@ const (
 	lookAgainKill = 10 * time.Millisecond
 )
 
-// A look that finds a run empty is doubted when a process was made while it was
-// taken, whose maker may have ended before it was its turn; or when an orphan
-// was just executing something, and had no environment to read. Then there is
-// another look, soon; but not for ever, because others on the machine, who may
-// mean harm, can make processes all the time.
+// A look that finds a run empty is doubted, and there is another one soon, when
+// it may have missed somebody; but not for ever, because others on the machine,
+// who may mean harm, can bring that about all the time.
 const (
 	lookAgainDoubt = 5 * time.Millisecond
-	maxDoubts      = 4
+	// A process was made during the look, whose maker may have ended before it was looked at.
+	maxDoubtsMade = 4
+	// A process was just executing something, and had no environment to read. On a busy machine that can take some time.
+	maxDoubtsBlank = 40
 )
 
 // census finds out which process belongs to which run. One scan of /proc serves
@@ -81,7 +82,19 @@ func (c *census) run() {
 type look struct {
 	all      map[int]info
 	leaderOf map[int]*Run // by pid, as it was before the look
-	doubtful bool         // it may have missed somebody
+	made     bool         // a process was made meanwhile
+	blank    bool         // an orphan could not be recognised yet
+}
+
+// maxDoubts is how often a run may be looked at again for what may have been missed.
+func (l *look) maxDoubts() int {
+	switch {
+	case l.blank:
+		return maxDoubtsBlank
+	case l.made:
+		return maxDoubtsMade
+	}
+	return 0
 }
 
 // take looks once at all processes, does what the watched runs wish, and returns
@@ -127,7 +140,7 @@ func (c *census) look() *look {
 	c.k.mu.Unlock()
 	newest := newestPid()
 	l.all = scan()
-	l.doubtful = newestPid() != newest
+	l.made = newestPid() != newest
 	return l
 }
 
@@ -149,7 +162,7 @@ func (c *census) attribute(l *look, runs []*Run) {
 		if r := l.leaderOf[p.pid]; r != nil {
 			found = known.byMark[r.mark]
 		} else {
-			if parent, ok := l.all[p.ppid]; ok && p.ppid != self && depth < maxDepth {
+			if parent, ok := parentOf(l.all, p); ok && p.ppid != self && depth < maxDepth {
 				found = runsOf(parent, depth+1)
 			}
 			found = union(found, known.byProcess[p.process], known.byMark[c.mark(p, l)], known.byNumber[p.session], known.byNumber[p.pgrp])
@@ -242,8 +255,8 @@ func (c *census) mark(p info, l *look) string {
 	if mark != "" {
 		c.marks[p.process] = mark
 	}
-	if !sure {
-		l.doubtful = true
+	if !sure && p.ppid == unix.Getpid() { // else it is its parent's run that counts
+		l.blank = true
 	}
 	return mark
 }
@@ -255,9 +268,9 @@ const maxDepth = 1 << 12
 func descends(all map[int]info, p info, self int) bool {
 	for range maxDepth {
 		if p.ppid == self {
-			return true
+			return true // self is not in need of a check: while it asks, nobody else has its number
 		}
-		parent, ok := all[p.ppid]
+		parent, ok := parentOf(all, p)
 		if !ok {
 			return false
 		}
@@ -290,7 +303,7 @@ func (c *census) serve(r *Run, w wishes, l *look) time.Duration {
 	switch {
 	case len(left) == 0 && r.set.all && c.k.leading():
 		return lookAgainKill // ended, and about to be reaped
-	case len(left) == 0 && l.doubtful && r.set.doubts < maxDoubts:
+	case len(left) == 0 && r.set.doubts < l.maxDoubts():
 		r.set.doubts++
 		return lookAgainDoubt
 	case len(left) == 0:

@@ -9,9 +9,15 @@
 // its session, its process group, its descendants, and whatever carries the
 // run's mark in its initial environment.
 //
-// What it does not see is an orphan that cleared its environment and left its
-// session before a census saw it. Such strays are still pintle's children, and
-// end with the container.
+// What it does not see is an orphan that left its session and hid its mark
+// before a census saw it: one that cleared or overwrote its environment, or that
+// lets nobody look (PR_SET_DUMPABLE) where pintle has no CAP_SYS_PTRACE. Nor does
+// it catch what forks and ends faster than a census can look. Such strays are
+// still pintle's descendants, and end with the container.
+//
+// A process is never somebody's because it says so to his harm: what it can put
+// on itself, a mark, a session, a group or a parent, can only add it to a run
+// whose end it then shares.
 package process
 
 import (

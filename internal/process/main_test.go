@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -316,7 +315,7 @@ func newWorld(t testing.TB) *world {
 		all.Sweep(func() { gone <- true }, nil)
 		all.Kill()
 		within(t, "everything gone at the end of the test", gone)
-		eventually(t, "every zombie reaped", func() bool { return len(childrenOf(t, os.Getpid())) == 0 })
+		eventually(t, "every zombie reaped", childless)
 		w.Close()
 		goleak.VerifyNone(t)
 		if t.Failed() {
@@ -418,6 +417,7 @@ func (l *life) hears(word string) process {
 			l.t.Fatalf("a process said %q while %q was waited for", said+" "+number, word)
 		}
 		p, _ := readProcess(pid)
+		p.pid = pid // also where it has ended already
 		l.heard[said] = p.process
 	}
 }
@@ -468,21 +468,7 @@ func mustBeGone(t testing.TB, all ...process) {
 	}
 }
 
-// childrenOf lists the children of a process, zombies too.
-func childrenOf(t testing.TB, pid int) []string {
-	t.Helper()
-	var found []string
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	must(t, err)
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			continue
-		}
-		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-		if fields[1] == strconv.Itoa(pid) {
-			found = append(found, string(data[:bytes.LastIndexByte(data, ')')+1])+" "+fields[0])
-		}
-	}
-	return found
+// childless tells whether this process has no child, not even one that has ended and waits to be reaped.
+func childless() bool {
+	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD
 }

@@ -49,7 +49,7 @@ func scan() map[int]info {
 	}
 	// A parent that ended meanwhile has left its children to somebody else; without that they would seem to descend from nobody.
 	for pid, p := range all {
-		if _, ok := all[p.ppid]; ok || p.ppid == 0 {
+		if _, ok := parentOf(all, p); ok || p.ppid == 0 {
 			continue
 		}
 		if now, ok := readProcess(pid); ok && now.process == p.process {
@@ -59,6 +59,13 @@ func scan() map[int]info {
 		}
 	}
 	return all
+}
+
+// parentOf finds a process's parent. Who has the parent's number but is younger than its child is somebody else, who
+// got that number during the scan: orphans come to an ancestor, which is older too.
+func parentOf(all map[int]info, p info) (info, bool) {
+	parent, ok := all[p.ppid]
+	return parent, ok && parent.start <= p.start
 }
 
 // readProcess reads /proc/PID/stat (proc(5)). It fails for a process that is gone or a zombie.
@@ -145,7 +152,8 @@ func readMark(p info) (mark string, sure bool) {
 	if p.headless {
 		path = thread(path, p.pid)
 	}
-	// Between open and read, the process may execute something: then what was opened has nothing in it any more.
+	// An empty environment is believed when it is seen three times, each time with arguments, which every program has once
+	// it runs: the process may execute something at any moment, also between an open and a read.
 	for range 3 {
 		var f *os.File
 		asUser(int(owner.Uid), int(owner.Gid), func() {
@@ -159,10 +167,11 @@ func readMark(p info) (mark string, sure bool) {
 		if len(environ) > 0 {
 			return markIn(environ), true
 		}
+		if args, err := os.ReadFile(path + "/cmdline"); err == nil && len(args) == 0 {
+			return "", false
+		}
 	}
-	// No environment, and no arguments either: every program has those once it runs.
-	args, err := os.ReadFile(path + "/cmdline")
-	return "", len(args) > 0 || err != nil
+	return "", true
 }
 
 // markIn finds the mark in an environment as the kernel shows it.

@@ -54,7 +54,10 @@ func TestStoppedMeansEmpty(t *testing.T) {
 					lives[name] = w.start(c)
 				}
 				for name, l := range lives {
-					l.hears(name)
+					p := l.hears(name)
+					if strings.HasPrefix(name, "stopped") {
+						eventually(t, "its stop", func() bool { return stateOf(p.pid) == "T" })
+					}
 					l.hears("leader")
 					l.Terminate(unit.SIGTERM)
 					if e := l.ends(); e.Signal != unit.SIGTERM {
@@ -71,7 +74,7 @@ func TestStoppedMeansEmpty(t *testing.T) {
 					l.emptied()
 					mustBeGone(t, l.hears(name))
 				}
-				eventually(t, "no child left", func() bool { return len(childrenOf(t, os.Getpid())) == 0 })
+				eventually(t, "no child left", childless)
 				for name, l := range lives {
 					l.Kill()
 					l.sweep()
@@ -93,6 +96,9 @@ func TestACrashIsSweptToo(t *testing.T) {
 			c.Identity = &hostile
 			l := w.start(c)
 			p := l.hears(name)
+			if name == "stopped" {
+				eventually(t, "its stop", func() bool { return stateOf(p.pid) == "T" })
+			}
 			if e := l.ends(); e.Code != 3 {
 				t.Errorf("%s: the leader %v", name, e)
 			}
@@ -416,21 +422,45 @@ func TestANumberTaken(t *testing.T) {
 	}
 }
 
+// TestDescent: whose parent's number was used again during a scan descends from nobody, and a cycle of numbers ends.
+func TestDescent(t *testing.T) {
+	t.Parallel()
+	made := func(pid, ppid int, start uint64) info { return info{process: process{pid, start}, ppid: ppid} }
+	all := map[int]info{}
+	for _, p := range []info{
+		made(10, 1, 100), made(11, 10, 100), made(12, 11, 150), // 10 is asked for
+		made(20, 99, 120), // its parent is gone
+		made(30, 11, 90),  // older than who has its parent's number
+		made(31, 30, 95),
+		made(40, 41, 130), made(41, 40, 130),
+		made(50, 0, 10), // from outside the namespace
+	} {
+		all[p.pid] = p
+	}
+	for pid, want := range map[int]bool{10: false, 11: true, 12: true, 20: false, 30: false, 31: false, 40: false, 50: false} {
+		if got := descends(all, all[pid], 10); got != want {
+			t.Errorf("process %d descends: %t", pid, got)
+		}
+	}
+}
+
 // TestDoubtsEnd: looks that may have missed somebody are taken again, but not for ever.
 func TestDoubtsEnd(t *testing.T) {
 	t.Parallel()
-	c := &census{}
-	r, told := &Run{}, 0
-	for i := range maxDoubts + 1 {
-		if told > 0 {
-			t.Errorf("it was told empty after %d doubtful looks", i)
+	for _, l := range []*look{{}, {made: true}, {blank: true}, {made: true, blank: true}} {
+		c := &census{}
+		r, told := &Run{}, 0
+		for i := range l.maxDoubts() + 1 {
+			if told > 0 {
+				t.Errorf("it was told empty after %d doubtful looks", i)
+			}
+			if wait := c.serve(r, wishes{sweep: func() { told++ }}, l); (wait == lookAgainDoubt) != (i < l.maxDoubts()) {
+				t.Errorf("after %d doubtful looks the next is in %v", i, wait)
+			}
 		}
-		if wait := c.serve(r, wishes{sweep: func() { told++ }}, &look{doubtful: true}); (wait == lookAgainDoubt) != (i < maxDoubts) {
-			t.Errorf("after %d doubtful looks the next is in %v", i, wait)
+		if told != 1 {
+			t.Errorf("it was told empty %d times", told)
 		}
-	}
-	if told != 1 {
-		t.Errorf("it was told empty %d times", told)
 	}
 }
 
@@ -448,9 +478,12 @@ func TestSeenWhileExecuting(t *testing.T) {
 				l.hears("stray")
 				l.ends()
 				l.sweep()
-				within(t, "the stray reported", l.left)
-				l.Kill()
-				l.emptied()
+				select {
+				case <-l.left:
+					l.Kill()
+					l.emptied()
+				case <-l.empty:
+				}
 				mustBeGone(t, l.hears("stray"))
 			}
 		}

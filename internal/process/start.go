@@ -123,11 +123,11 @@ func (c *Command) check() error {
 	if len(c.Args) == 0 {
 		return execError(126, "cannot execute %s: there is not even a name for it", c.Path)
 	}
-	for _, list := range [][]string{{c.Path, c.Dir}, c.Args, c.Env} {
-		for _, s := range list {
-			if strings.IndexByte(s, 0) >= 0 {
-				return execError(126, "cannot execute %q: %.40q has a zero byte in it, which ends a string", c.Path, s)
-			}
+	for what, list := range map[string][]string{
+		"path": {c.Path}, "working directory": {c.Dir}, "arguments": c.Args, "environment": c.Env,
+	} {
+		if slices.ContainsFunc(list, func(s string) bool { return strings.IndexByte(s, 0) >= 0 }) {
+			return execError(126, "cannot execute %q: a zero byte, which ends a string, is in its %s", c.Path, what)
 		}
 	}
 	if c.switches() {
