@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"internal/store":      {"trust", "unit"},
 	"internal/logs":       {"engine", "unit"},
 	"internal/process":    {"account", "unit"},
+	"internal/notify":     {},
 	"internal/supervisor": {"engine", "lifecycle", "logs", "process", "store", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/cli":        {"engine", "unit"},
@@ -39,6 +40,7 @@ var neverIn = map[string][]string{
 	"internal/lifecycle":  {"os", "sync", "net", "context"},
 	"internal/supervisor": {"os/exec", "net/http"},
 	"internal/process":    {"os/exec", "net/http"},
+	"internal/notify":     {"os/exec", "net/http"},
 	"internal/boot":       {"os/exec", "github.com/spf13/cobra"},
 }
 
