@@ -28,7 +28,8 @@ var mayImport = map[string][]string{
 	"internal/logs":       {"engine", "unit"},
 	"internal/process":    {"account", "unit"},
 	"internal/notify":     {},
-	"internal/supervisor": {"engine", "lifecycle", "logs", "process", "store", "unit"},
+	"internal/probe":      {"unit"},
+	"internal/supervisor": {"engine", "lifecycle", "logs", "notify", "probe", "process", "store", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/cli":        {"engine", "unit"},
 	"internal/boot":       {"api", "config", "engine", "logs", "process", "store", "supervisor", "unit"},
@@ -41,6 +42,7 @@ var neverIn = map[string][]string{
 	"internal/supervisor": {"os/exec", "net/http"},
 	"internal/process":    {"os/exec", "net/http"},
 	"internal/notify":     {"os/exec", "net/http"},
+	"internal/probe":      {"os/exec"},
 	"internal/boot":       {"os/exec", "github.com/spf13/cobra"},
 }
 

@@ -47,7 +47,11 @@ func checkConfig(files []string) (summary string, notices []string, err error) {
 	for _, n := range c.Notices {
 		notices = append(notices, n.String())
 	}
-	return count(len(c.Services), "service") + ", " + count(len(c.Templates), "template"), notices, nil
+	summary = count(len(c.Services), "service") + ", " + count(len(c.Templates), "template")
+	if n := len(c.Oneshots); n > 0 {
+		summary += ", " + count(n, "oneshot")
+	}
+	return summary, notices, nil
 }
 
 func count(n int, what string) string {

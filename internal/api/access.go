@@ -18,6 +18,8 @@ const (
 	// no instance has no managers, so that it is the owners' alone. It is the
 	// zero value: an endpoint that declares nothing is closed.
 	manager access = iota
+	// owner: owners alone. For what is about the container as a whole.
+	owner
 	// anyone: whoever reaches the socket. What he sees is redacted where he is no manager.
 	anyone
 )
@@ -32,6 +34,15 @@ type policy struct {
 
 func (p *policy) owner(uid uint32) bool {
 	return uid == 0 || int64(uid) == int64(p.uid)
+}
+
+// admit returns nil where who may do verb to the container, else an error of
+// kind engine.Denied that names the rule.
+func (p *policy) admit(who peer, verb string) error {
+	if p.owner(who.uid) {
+		return nil
+	}
+	return engine.Errorf(engine.Denied, "cannot %s: uid %d may not: only %s may", verb, who.uid, p.owners())
 }
 
 // permit returns nil where who may do verb to the unit name, else an error of
@@ -116,32 +127,14 @@ func redact(s engine.Status) engine.Status {
 // command or an address; what it says of a unit that is switched off is only
 // the variable that did it.
 func because(s engine.Status) string {
-	switch s.Reason {
-	case unit.SwitchedOff:
+	if s.Reason == unit.SwitchedOff {
 		return s.Because
-	case unit.NeverStarted:
-		return "nobody has asked for it"
-	case unit.Asked:
-		return "somebody asked for it"
-	case unit.AtBoot:
-		return "it was started with the container"
-	case unit.Crashed:
-		return "its last run ended by itself"
-	case unit.CannotExecute:
-		return "it could not be executed"
-	case unit.ExitRule:
-		return "exit_codes says so"
-	case unit.RestartRule:
-		return "its restart policy says so"
-	case unit.NotReady:
-		return "it is not ready yet"
-	case unit.ContainerStopping:
-		return "the container is stopping"
 	}
-	return ""
+	return engine.Because(s.Reason)
 }
 
-// showInfo is what who may see of i. Conditions may name paths and causes.
+// showInfo is what who may see of i. It is a list of what is shown: conditions may name paths and causes, and strays
+// are processes of whoever.
 func (p *policy) showInfo(who peer, i engine.Info) engine.Info {
 	if p.owner(who.uid) {
 		return i

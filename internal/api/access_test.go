@@ -26,8 +26,9 @@ func sample() *fake {
 			Name: name, Kind: kind, State: unit.Up, Desired: "up", Since: time.Unix(1000, 0).UTC(),
 			Reason: reason, Because: "uid 7 (SECRET, pid 9) asked for it",
 			PID: 31337, Run: 3, ReadyBy: "tcp SECRET:1", Failures: 2, Next: time.Unix(2000, 0).UTC(),
-			Last:   &engine.RunEnd{Run: 2, PID: 31336, Started: time.Unix(10, 0).UTC(), Ended: time.Unix(20, 0).UTC(), Error: "SECRET"},
-			Intent: unit.Intent{Up: true, Generation: 4, Time: time.Unix(999, 0).UTC(), Actor: unit.Actor{Kind: "peer", UID: 7, PID: 9, Command: "SECRET"}},
+			Last:    &engine.RunEnd{Run: 2, PID: 31336, Started: time.Unix(10, 0).UTC(), Ended: time.Unix(20, 0).UTC(), Error: "SECRET"},
+			Intent:  unit.Intent{Up: true, Generation: 4, Time: time.Unix(999, 0).UTC(), Actor: unit.Actor{Kind: "peer", UID: 7, PID: 9, Command: "SECRET"}},
+			AliveBy: "http SECRET", Text: "SECRET", DependsOn: []engine.Dependency{{On: "SECRET", Condition: unit.OnReady, Met: true}},
 			Labels: map[string]string{"SECRET": "SECRET"}, Remaining: []string{"9 SECRET"},
 		}
 	}
@@ -35,7 +36,8 @@ func sample() *fake {
 	off.Because = "DASHBOARD is not set"
 	return &fake{
 		info: engine.Info{Version: "1.2.3", PID: 1, UID: ownUID, Started: time.Unix(5, 0).UTC(), ProcessSets: "sessions",
-			Stopping: true, Conditions: []string{"SECRET is full"}},
+			Stopping: true, Conditions: []string{"SECRET is full"}, Strays: []string{"SECRET (pid 12)"}},
+		changed: []engine.Change{{Name: "SECRET", Kind: engine.ChangeEdit, Keys: []string{"command"}, Effect: "its run is replaced"}},
 		units: []engine.Status{
 			secret("main", unit.Main, unit.AtBoot), off,
 			secret("gateway@a", unit.Instance, unit.Asked), secret("worker@a", unit.Instance, unit.Crashed),
@@ -129,6 +131,18 @@ func TestAccessTable(t *testing.T) {
 			for _, path := range []string{"/v1/info", "/v1/units"} {
 				requests, codes = append(requests, question{Method: "GET", Path: path}), append(codes, 200)
 			}
+			for body, call := range map[string]string{`{"dry_run":true}`: "reload-dry", `{"dry_run":false}`: "reload", "": "reload", `{"files":["/x"]}`: ""} {
+				code := 200
+				switch {
+				case !p.owner:
+					code = 403
+				case call == "":
+					code = 400
+				default:
+					calls = append(calls, fmt.Sprintf("%s  %d", call, p.user.uid))
+				}
+				requests, codes = append(requests, question{"POST", "/v1/reload", body}), append(codes, code)
+			}
 			for _, to := range targets {
 				name := unit.Name(to.name)
 				may := p.owner || p.template != "" && p.template == name.Template()
@@ -208,6 +222,10 @@ func TestRefusalsNameTheRule(t *testing.T) {
 			t.Errorf("got %v (%s), want %s", err, engine.KindOf(err), c.want)
 		}
 	}
+	err := asOther.admit(peer{uid: 12345}, "reload the configuration")
+	if want := "cannot reload the configuration: uid 12345 may not: only root and uid 4242 may"; err == nil || err.Error() != want || engine.KindOf(err) != engine.Denied {
+		t.Errorf("got %v, want %s", err, want)
+	}
 }
 
 // A change of /etc/passwd or /etc/group counts at the next decision.
@@ -254,8 +272,7 @@ func TestRedactionIsAListOfWhatIsShown(t *testing.T) {
 			t.Errorf("%s: %v", name, v.Field(i))
 		}
 	}
-	for _, reason := range []unit.Reason{unit.NeverStarted, unit.Asked, unit.AtBoot, unit.Crashed, unit.CannotExecute,
-		unit.ExitRule, unit.RestartRule, unit.NotReady, unit.ContainerStopping} {
+	for _, reason := range []unit.Reason{unit.NeverStarted, unit.Asked, unit.Crashed, unit.AwaitsDependency, unit.DependencyFailed, unit.Hung} {
 		if got := because(engine.Status{Reason: reason, Because: "SECRET"}); got == "" || strings.Contains(got, "SECRET") {
 			t.Errorf("%s: %q", reason, got)
 		}

@@ -5,10 +5,11 @@
 // SO_PEERGROUPS, taken when the connection is accepted) and never from a
 // request; that every request passes the one table in endpoints.go, where each
 // path stands beside the access it needs; that a request can choose a name, a
-// desired state and a signal and nothing else; that a peer without rights sees
-// names and states only; and that no number of connections, half requests or
-// slow readers of unprivileged users keeps root out. A client refuses a server
-// that neither root, nor the caller, nor PID 1's user runs.
+// desired state and a signal, and whether a reload only tells, and nothing else;
+// that a peer without rights sees names and states only; and that no number of
+// connections, half requests or slow readers of unprivileged users keeps root
+// out. A client refuses a server that neither root, nor the caller, nor PID 1's
+// user runs.
 //
 // It does not know what a unit is doing, keeps nothing, and encrypts nothing:
 // the socket never leaves the machine.
@@ -39,6 +40,11 @@ const errorLineStart = `{"error":`
 // createBody is all that a creator may choose beside the name.
 type createBody struct {
 	Down bool `json:"down"`
+}
+
+// reloadBody is all that may be chosen of a reload: what is read is the configuration's own place.
+type reloadBody struct {
+	DryRun bool `json:"dry_run"`
 }
 
 // signalBody names a signal as unit.ParseSignal takes it.

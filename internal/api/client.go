@@ -119,6 +119,13 @@ func (c *Client) Signal(ctx context.Context, name unit.Name, sig unit.Signal) (e
 	return c.unit(ctx, "POST", name, "/signal", signalBody{Signal: strconv.Itoa(int(sig))})
 }
 
+// Reload implements engine.Engine.
+func (c *Client) Reload(ctx context.Context, req engine.ReloadRequest) ([]engine.Change, error) {
+	var changes []engine.Change
+	_, err := c.call(ctx, "POST", "/v1/reload", reloadBody{DryRun: req.DryRun}, &changes)
+	return changes, err
+}
+
 // Logs implements engine.Engine.
 func (c *Client) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
 	path, err := unitPath(req.Name)
@@ -188,7 +195,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.
 	}
 	defer resp.Body.Close()
 	var refusal engine.Error
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what is wrong with a configuration can be long
 	if err != nil || json.Unmarshal(answer, &refusal) != nil || refusal.Kind == "" {
 		return nil, unavailable(errors.New("its answer is " + resp.Status))
 	}

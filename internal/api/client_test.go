@@ -55,7 +55,13 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil || !created || s.Name != "gateway@new" {
 		t.Errorf("create: %v, %v, %v", s, created, err)
 	}
-	want := []string{"start", "stop", "restart", "remove", "signal-10", "signal-40", "create-down", "create"}
+	for _, dry := range []bool{false, true} {
+		changes, err := c.Reload(ctx, engine.ReloadRequest{DryRun: dry})
+		if diff := cmp.Diff(h.engine.changed, changes); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+	}
+	want := []string{"start", "stop", "restart", "remove", "signal-10", "signal-40", "create-down", "create", "reload", "reload-dry"}
 	for i, call := range h.engine.told() {
 		if verb, _, _ := strings.Cut(call, " "); verb != want[i] {
 			t.Errorf("call %d is %s, want %s", i, call, want[i])
@@ -74,6 +80,12 @@ func TestErrorsComeBack(t *testing.T) {
 	_, err := c.Stop(ctx, "nosuch@x")
 	if engine.KindOf(err) != engine.NotFound || err.Error() != "cannot find nosuch@x: there is no such unit" {
 		t.Errorf("stop of what is not there: %v", err)
+	}
+	// What is wrong with a configuration has many lines, more than a request may have.
+	wrong := strings.Repeat("/etc/pintle/pintle.yaml:1:1: unknown key \"x\"\n", 4000)
+	h.engine.refusal = engine.Errorf(engine.Invalid, "%s", wrong)
+	if _, err := c.Reload(ctx, engine.ReloadRequest{}); engine.KindOf(err) != engine.Invalid || err.Error() != wrong {
+		t.Errorf("a reload of what is not valid: %.200v", err)
 	}
 	for _, bad := range []unit.Name{"", "..", "a/b", "a?b=c", "a\n"} {
 		if _, err := c.Stop(ctx, bad); engine.KindOf(err) != engine.Invalid {

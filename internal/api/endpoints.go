@@ -23,7 +23,7 @@ type endpoint struct {
 	method string
 	path   string
 	access access
-	// verb is what a refusal says: "cannot <verb> <name>: …".
+	// verb is what a refusal says: "cannot <verb> <name>: …"; where the path has no name, with its object.
 	verb string
 	// query lists the parameters that may stand after the path.
 	query []string
@@ -35,9 +35,10 @@ type endpoint struct {
 // endpoints is everything that can be asked, and of whom.
 func (s *Server) endpoints() []endpoint {
 	return []endpoint{
-		{method: "GET", path: "/v1/info", access: anyone, verb: "see", handle: s.info},
-		{method: "GET", path: "/v1/units", access: anyone, verb: "list", handle: s.list},
-		{method: "GET", path: "/v1/watch", access: anyone, verb: "watch", handle: s.watch},
+		{method: "GET", path: "/v1/info", access: anyone, verb: "see the container", handle: s.info},
+		{method: "GET", path: "/v1/units", access: anyone, verb: "list the units", handle: s.list},
+		{method: "GET", path: "/v1/watch", access: anyone, verb: "watch the units", handle: s.watch},
+		{method: "POST", path: "/v1/reload", access: owner, verb: "reload the configuration", body: true, handle: s.reload},
 		{method: "GET", path: "/v1/units/{name}", access: anyone, verb: "see", handle: s.get},
 		{method: "PUT", path: "/v1/units/{name}", access: manager, verb: "create", body: true, handle: s.create},
 		{method: "DELETE", path: "/v1/units/{name}", access: manager, verb: "remove", handle: s.change(s.engine.Remove)},
@@ -109,17 +110,23 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) error
 			return engine.Errorf(engine.Invalid, "%v", err)
 		}
 	}
-	if e.access != anyone {
-		if err := s.policy.permit(who, e.verb, name); err != nil {
-			return err
-		}
+	var err error
+	switch e.access {
+	case manager:
+		err = s.policy.permit(who, e.verb, name)
+	case owner:
+		err = s.policy.admit(who, e.verb)
 	}
+	if err != nil {
+		return err
+	}
+	what := strings.TrimSpace(e.verb + " " + string(name))
 	if !e.body && r.ContentLength != 0 {
-		return engine.Errorf(engine.Invalid, "cannot %s %s: no body is allowed here", e.verb, name)
+		return engine.Errorf(engine.Invalid, "cannot %s: no body is allowed here", what)
 	}
 	query, err := parseQuery(r.URL.RawQuery, e.query)
 	if err != nil {
-		return engine.Errorf(engine.Invalid, "cannot %s %s: %v", e.verb, name, err)
+		return engine.Errorf(engine.Invalid, "cannot %s: %v", what, err)
 	}
 	r = r.WithContext(engine.WithActor(r.Context(), who.actor()))
 	return e.handle(w, &request{Request: r, peer: who, name: name, query: query})
@@ -205,6 +212,18 @@ func (s *Server) watch(w http.ResponseWriter, r *request) error {
 	return pour(s, w, r, s.engine.Watch, func(u engine.Status) engine.Status {
 		return s.policy.viewer(r.peer)(u) // decided anew for each: who manages may change meanwhile
 	})
+}
+
+func (s *Server) reload(w http.ResponseWriter, r *request) error {
+	var body reloadBody
+	if err := decode(w, r, &body); err != nil {
+		return engine.Errorf(engine.Invalid, "cannot reload the configuration: %v", err)
+	}
+	changes, err := s.engine.Reload(r.Context(), engine.ReloadRequest{DryRun: body.DryRun})
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, append([]engine.Change{}, changes...)) // [] rather than null
 }
 
 func (s *Server) create(w http.ResponseWriter, r *request) error {

@@ -16,6 +16,9 @@ type fake struct {
 	info  engine.Info
 	units []engine.Status
 	kept  []engine.Line
+	// changed is what a reload does; refusal is what it says instead.
+	changed []engine.Change
+	refusal error
 	// changes and lines feed Watch and Logs with follow; fails ends a stream with an error.
 	changes chan engine.Status
 	lines   chan engine.Line
@@ -24,7 +27,7 @@ type fake struct {
 	began, ended chan struct{}
 
 	mu    sync.Mutex
-	calls []string // "<verb> <name> <actor's uid>", changes and logs only
+	calls []string // "<verb> <name> <actor's uid>", what changes something, and logs
 	last  unit.Actor
 }
 
@@ -90,6 +93,15 @@ func (f *fake) Restart(ctx context.Context, n unit.Name) (engine.Status, error) 
 }
 func (f *fake) Signal(ctx context.Context, n unit.Name, sig unit.Signal) (engine.Status, error) {
 	return f.do(ctx, fmt.Sprintf("signal-%d", sig), n)
+}
+
+func (f *fake) Reload(ctx context.Context, req engine.ReloadRequest) ([]engine.Change, error) {
+	verb := "reload"
+	if req.DryRun {
+		verb = "reload-dry"
+	}
+	f.note(ctx, verb, "")
+	return f.changed, f.refusal
 }
 
 func (f *fake) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {

@@ -16,8 +16,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"pintle/internal/api"
@@ -94,9 +96,10 @@ func Init(o Options) int {
 // container is one container's life.
 type container struct {
 	o        Options
-	config   *config.Config
-	main     unit.Spec
-	identity *process.Identity // main's
+	files    []string                      // the configuration's, where somebody named them
+	config   atomic.Pointer[config.Config] // another one after a reload
+	main     *unit.Spec                    // nil where there is none
+	identity *process.Identity             // main's
 	terminal *process.Terminal
 
 	say    *speaker
@@ -104,65 +107,60 @@ type container struct {
 	logs   *logs.Book
 	store  *store.Store
 	units  *supervisor.Supervisor
-	server *api.Server
+	// runDirectory is where runs talk to pintle; "" where there is no place for it.
+	runDirectory string
+	server       *api.Server
 
 	ended    chan struct{}
 	fixed    []string  // conditions that hold for the container's whole life
 	deadline time.Time // when the stop's budget is over
 }
 
-// prepare reads the configuration and finds the main program; it starts nothing.
+// prepare reads the configuration; it starts nothing.
 func prepare(o Options) (*container, error) {
 	var files []string
 	if o.Config != "" {
 		files = []string{o.Config}
 	}
-	cfg, err := config.Load(config.Options{Files: files, Environ: o.Environ, UID: os.Geteuid()})
+	c := &container{o: o, files: files, ended: make(chan struct{})}
+	cfg, main, err := c.read()
 	if err != nil {
 		return nil, err
 	}
-	c := &container{o: o, config: cfg, main: cfg.Main.Spec, ended: make(chan struct{})}
-	c.main.Restart = unit.RestartNever // its end is the container's
-	c.identity, err = supervisor.Identity(c.main.User)
-	if err != nil {
-		return nil, fmt.Errorf("cannot start the main program: %w", err)
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find the working directory: %w", err)
-	}
-	if c.main.WorkingDir != "" {
-		dir = c.main.WorkingDir
-	}
-	c.main.Command, err = routing{
-		command: c.main.Command, subcommands: cfg.Main.Subcommands,
-		path: process.PathOf(o.Environ), dir: dir, identity: c.identity,
-	}.route(o.Args)
-	return c, err
+	c.config.Store(cfg)
+	c.main = main
+	return c, nil
 }
 
 // start makes everything run.
 func (c *container) start() error {
 	c.say = newSpeaker(c.o.Stderr)
-	c.terminal = process.OpenTerminal(os.Stdin)
+	if c.main != nil {
+		c.terminal = process.OpenTerminal(os.Stdin)
+	}
 	var console io.Writer
 	if c.terminal == nil { // else the screen is main's alone
 		console = c.o.Stderr
 	}
 	c.logs = logs.NewBook(logs.Options{Console: console, Now: now})
 	c.say.through(c.logs.Say)
-	process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
+	if c.main != nil {
+		process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
+	}
 	var err error
 	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped})
 	if err != nil {
 		return err
 	}
 	listener, socket, listenErr := api.Listen(api.ListenOptions{})
+	if listenErr == nil {
+		c.openPlace(filepath.Dir(socket))
+	}
 	c.fixedConditions(listenErr)
 	changed := make(chan struct{}, 1)
 	var records []store.Record
 	c.store, records = store.Open(store.Options{
-		Directory: c.config.StateDirectory, UID: os.Geteuid(),
+		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(),
 		Changed: func() {
 			select {
 			case changed <- struct{}{}:
@@ -175,19 +173,23 @@ func (c *container) start() error {
 	if listenErr == nil {
 		environ = append(environ, "PINTLE_SOCKET="+socket)
 	}
+	d := c.declarations(c.config.Load(), c.main)
 	c.units = supervisor.New(supervisor.Options{
-		Version: c.o.Version, Main: &c.main, Services: c.config.Services, Templates: c.config.Templates,
-		Records: records, Environ: environ, Kernel: c.kernel, Logs: c.logs, Store: c.store, Log: c.say.log,
-		Terminal: c.terminal != nil, Conditions: c.conditions,
+		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
+		Load: c.reload, Records: records, Environ: environ, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Store: c.store,
+		Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil, Conditions: c.conditions,
 	})
 	c.units.Boot()
 	if listenErr == nil {
 		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(listener)
 	}
-	if n := len(c.config.Notices); n > 0 {
+	if n := len(c.config.Load().Notices); n > 0 {
 		c.say.log.Warn(fmt.Sprintf("%d keys of the configuration are not supported yet and have no effect: see pintle config check", n))
 	}
 	go c.sayConditions(changed)
+	if c.main != nil && len(c.main.DependsOn) > 0 {
+		go c.sayMainWaits()
+	}
 	return nil
 }

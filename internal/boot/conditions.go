@@ -47,25 +47,23 @@ func (c *container) otherUsers() bool {
 		return false // where root can't, the run that needs it fails with the reason
 	}
 	others := func(spec *unit.Spec) bool { return spec.User != "" && spec.User != self.Name }
-	if others(&c.main) {
+	if c.main != nil && others(c.main) {
 		return true
 	}
-	for i := range c.config.Services {
-		if others(&c.config.Services[i]) {
-			return true
+	cfg := c.config.Load()
+	for _, list := range [][]unit.Spec{cfg.Services, cfg.Oneshots} {
+		for i := range list {
+			if others(&list[i]) {
+				return true
+			}
 		}
 	}
-	for i := range c.config.Templates {
-		if others(&c.config.Templates[i].Spec) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(cfg.Templates, func(t unit.Template) bool { return others(&t.Spec) })
 }
 
 // managers is the policy's data for package api.
 func (c *container) managers(template string) (unit.Managers, bool) {
-	t, ok := c.config.Template(template)
+	t, ok := c.config.Load().Template(template)
 	if !ok {
 		return unit.Managers{}, false
 	}

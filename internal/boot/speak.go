@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"pintle/internal/unit"
 )
 
 // speaker is what pintle itself says on the container's standard error, a line at
@@ -87,6 +89,31 @@ func (s *speaker) conditions(now []string) {
 		}
 	}
 	s.known = slices.Clone(now)
+}
+
+// sayEvery is how often it is said again that main waits.
+const sayEvery = 30 * time.Second
+
+// sayMainWaits says what the main program waits for, as long as it has not begun.
+func (c *container) sayMainWaits() {
+	for wait := sayAfter; ; wait = sayEvery {
+		select {
+		case <-time.After(wait):
+		case <-c.units.Over():
+			return
+		case <-c.ended:
+			return
+		}
+		main, err := c.units.Get(context.Background(), unit.MainName)
+		if err != nil || main.State != unit.Waiting {
+			return
+		}
+		line := "the main program has not started yet: " + main.Because
+		c.say.log.Info(line)
+		if c.terminal != nil { // the console is silent there
+			utter(c.o.Stderr, line)
+		}
+	}
 }
 
 // prefixed marks every line of a text as pintle's.

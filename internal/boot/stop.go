@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pintle/internal/engine"
+	"pintle/internal/supervisor"
 	"pintle/internal/unit"
 )
 
@@ -22,14 +23,33 @@ func (c *container) supervise(signals <-chan os.Signal) {
 			case passOn:
 				c.units.SignalMain(sig)
 			case stopAll:
-				c.say.log.Info(fmt.Sprintf("%s: stopping everything, within %s", sig, unit.Span(c.config.StopTimeout)))
+				c.say.log.Info(fmt.Sprintf("%s: stopping everything, within %s", sig, unit.Span(c.config.Load().StopTimeout)))
 				c.stop(signals)
 				return
 			}
-		case <-c.units.MainEnded():
+		case <-c.units.Over():
+			c.sayWhy(c.units.Verdict())
 			c.stop(signals)
 			return
 		}
+	}
+}
+
+// lastLines is how much of its log is said of a unit because of which the container ends.
+const lastLines = 10
+
+// sayWhy says why the container ends, where that is not main's own end.
+func (c *container) sayWhy(v supervisor.Verdict) {
+	if v.Unit == "" {
+		return
+	}
+	text := v.Message
+	for _, line := range c.logs.Journal(v.Unit).Tail(lastLines) {
+		text += "\n  " + string(v.Unit) + " | " + line.Text
+	}
+	c.say.log.Error(text)
+	if c.terminal != nil { // the console is silent there
+		utter(c.o.Stderr, text)
 	}
 }
 
@@ -41,7 +61,7 @@ func signalOf(s os.Signal) unit.Signal {
 // stop ends every unit, and then whatever is left. Every timer in it is a
 // maximum: it returns the moment that everything has ended.
 func (c *container) stop(signals <-chan os.Signal) {
-	c.deadline = now().Add(c.config.StopTimeout)
+	c.deadline = now().Add(c.config.Load().StopTimeout)
 	c.units.Halt()
 	c.wait(c.units.Idle(), signals, waiting{
 		hurry: c.units.Hurry,
@@ -151,15 +171,15 @@ func (c *container) end() int {
 	c.closeWithin(drainLogs, c.logs.Close)
 	c.kernel.Close()
 	select {
-	case <-c.units.MainEnded():
+	case <-c.units.Over():
 	default:
 		return exitFailed // main does not end even by SIGKILL
 	}
-	exit, failure := c.units.MainExit()
-	if failure != "" {
-		utter(c.o.Stderr, failure)
+	v := c.units.Verdict()
+	if v.Message != "" && v.Unit == "" {
+		utter(c.o.Stderr, v.Message)
 	}
-	return exit.ShellCode()
+	return v.Code
 }
 
 func (c *container) closeWithin(limit time.Duration, closing func(context.Context) error) {

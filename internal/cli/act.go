@@ -18,7 +18,13 @@ type patience struct {
 	timeout time.Duration
 	// settle is how long a unit without declared readiness must have stayed up before it counts as up.
 	settle time.Duration
+	// waits hears, after a while and from any goroutine, of a unit that waits for something else; nil for nobody.
+	waits func(engine.Status)
 }
+
+// quiet is how long nothing is said about what a unit waits for. What the container's own stop waits for is said after
+// the same time.
+const quiet = 2 * time.Second
 
 // errTimeout is the end of a wait that took as long as it might.
 var errTimeout = errors.New("timeout")
@@ -34,8 +40,15 @@ func await(ctx context.Context, w *watch, first engine.Status, judge effect, p p
 		defer timer.Stop()
 		limit = timer.C
 	}
+	silence := time.NewTimer(quiet)
+	defer silence.Stop()
+	over, told := false, "" // whether the silence is over, and what was said last
 	var run, settled uint64 // the run that is to settle, and the one that has
 	for s = first; ; {
+		if over && p.waits != nil && s.State == unit.Waiting && told != because(s) {
+			told = because(s)
+			p.waits(s)
+		}
 		switch v, why := judge(s); {
 		case v == lost:
 			return s, since, engine.Errorf(engine.Conflict, "%s", why)
@@ -43,7 +56,7 @@ func await(ctx context.Context, w *watch, first engine.Status, judge effect, p p
 			settle = nil
 		case settle == nil || run != s.Run:
 			run, since = s.Run, now()
-			if p.settle <= 0 || s.ReadyBy != "" {
+			if p.settle <= 0 || s.ReadyBy != "" || s.State == unit.Done {
 				return s, since, nil
 			}
 			settle = time.After(p.settle)
@@ -56,6 +69,8 @@ func await(ctx context.Context, w *watch, first engine.Status, judge effect, p p
 				return s, since, w.err
 			}
 			s = next
+		case <-silence.C:
+			over = true
 		case <-settle:
 			settled = run
 			select { // news of the same moment is judged first

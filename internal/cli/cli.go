@@ -23,6 +23,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -74,6 +75,7 @@ const (
 // ends what follows (logs -f, status --watch) well and what waits badly; a wish
 // that was recorded stays recorded.
 func Run(ctx context.Context, o Options) (exitCode int) {
+	o.Stderr = &shared{w: o.Stderr}
 	a := &app{Options: o, out: &output{w: o.Stdout}}
 	root := a.root()
 	root.SetArgs(append([]string{}, o.Args...)) // never nil: cobra would take os.Args then
@@ -173,6 +175,18 @@ func (o *output) Write(p []byte) (int, error) {
 		_, o.err = o.w.Write(p)
 	}
 	return len(p), nil
+}
+
+// shared is standard error, for goroutines that write a line each.
+type shared struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
 }
 
 func (a *app) sayf(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }

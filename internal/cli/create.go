@@ -68,7 +68,7 @@ func (a *app) create(ctx context.Context, word string, down bool, p patience) er
 		case p.noWait:
 			return outcome{said: fmt.Sprintf("%s, and is asked to be %s", said, s.Desired)}
 		}
-		o := up(ctx, eng, w, s, firstRun(t.before, s, false), "start", began, p)
+		o := up(ctx, eng, w, t.before, s, firstRun(t.before, s, false), "start", began, p)
 		if o.said != "" {
 			said += "; " + o.said
 		}

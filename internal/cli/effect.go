@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"pintle/internal/engine"
 	"pintle/internal/unit"
@@ -22,12 +23,15 @@ const (
 type effect func(s engine.Status) (v verdict, why string)
 
 // upEffect is what start, restart and create wait for: that a run counted from
-// first is up, under the wish with this generation or a later one.
+// first is up, or has done its work, under the wish with this generation or a
+// later one. A unit may wait for others before that run begins; that takes as
+// long as it takes.
 //
 // Both numbers are there because a status can be older than the request it is
 // read after: the "up" of the run that is being restarted, or the "failed" that
-// start was asked for to mend.
-func upEffect(generation, first uint64) effect {
+// start was asked for to mend. A failure without a run is told from an older one
+// by the time since when it is so: stale is that of the status before the request.
+func upEffect(generation, first uint64, stale time.Time) effect {
 	return func(s engine.Status) (verdict, string) {
 		switch {
 		case s.Intent.Generation < generation:
@@ -36,6 +40,10 @@ func upEffect(generation, first uint64) effect {
 			return lost, "it was removed meanwhile"
 		case s.Intent.Generation > generation && s.Desired == "down":
 			return lost, "it was asked to be down meanwhile, by " + clean(s.Intent.Actor.String())
+		case s.Kind == unit.Oneshot && serves(s) && s.Run >= first:
+			return reached, ""
+		case s.State == unit.Failed && s.Reason == unit.DependencyFailed && !s.Since.Equal(stale):
+			return lost, "it is " + isNow(s)
 		case s.Last != nil && s.Last.Run >= first && !s.Last.Asked:
 			if s.State == unit.Stopping {
 				return pending, "" // what follows is decided once nothing of the run is left
@@ -54,6 +62,8 @@ func upEffect(generation, first uint64) effect {
 // restart, from the status before the request and the one that answered it.
 func firstRun(before, asked engine.Status, restart bool) uint64 {
 	switch {
+	case asked.State == unit.Waiting:
+		return asked.Run + 1 // it has not begun
 	case restart && (asked.State == unit.Stopping || asked.Run <= before.Run):
 		return asked.Run + 1 // the run that is there is the one that ends
 	case restart, asked.State == unit.Starting, asked.State == unit.Up:
@@ -87,6 +97,11 @@ func goneEffect(s engine.Status) (verdict, string) {
 	return pending, ""
 }
 
+// serves tells whether a unit is as somebody wants it who wants it up. A oneshot is so once its work is done.
+func serves(s engine.Status) bool {
+	return s.State == unit.Up || s.Kind == unit.Oneshot && s.State == unit.Done
+}
+
 // ended tells whether a unit in this state has no process and will not have one by itself.
 func ended(s unit.State) bool {
 	switch s {
@@ -104,6 +119,10 @@ func died(s engine.Status) string {
 		return fmt.Sprintf("it could not be executed: %s; it is now %s", clean(l.Error), s.State)
 	}
 	after := unit.Span(l.Ended.Sub(l.Started))
+	switch s.State {
+	case unit.Waiting, unit.Starting, unit.Up: // the first failure is answered at once
+		return fmt.Sprintf("it died after %s: %s; pintle starts it again", after, l.Exit)
+	}
 	if strings.Contains(why, l.Exit.String()) {
 		return fmt.Sprintf("it died after %s, and is now %s: %s", after, s.State, why)
 	}

@@ -10,10 +10,11 @@ import (
 )
 
 // Explain answers in words why a unit is as it is: what it is and since when,
-// why, who wanted that, how its last run ended, what comes next, and what a
-// person can do about it. It is made from the status alone, and fits a screen.
-// Of a restricted status only the state is told.
-func Explain(s engine.Status, now time.Time) string {
+// why, who wanted that, what it needs, how its last run ended, what comes next,
+// and what a person can do about it. It is made from the status alone, beside the
+// container's strays (engine.Info), and fits a screen. Of a restricted status
+// only the state is told.
+func Explain(s engine.Status, strays []string, now time.Time) string {
 	var b strings.Builder
 	say := func(label, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-9s%s\n", label, fmt.Sprintf(format, args...))
@@ -25,12 +26,21 @@ func Explain(s engine.Status, now time.Time) string {
 	if why := because(s); why != "" {
 		say("Why:", "%s.", why)
 	}
+	if text := strings.TrimSpace(clean(s.Text)); text != "" {
+		say("Says:", "%s", cut(text, longText))
+	}
 	say("Wanted:", "%s", wanted(s, now))
+	if len(s.DependsOn) > 0 {
+		say("Needs:", "%s.", needs(s.DependsOn))
+	}
 	if s.Last != nil {
 		say("Last:", "%s", lastEnd(s, now))
 	}
 	if len(s.Remaining) > 0 {
 		say("Left:", "%s.", remaining(s))
+	}
+	if len(strays) > 0 && toldOfStrays(s) {
+		say("Strays:", "%s", straying(strays))
 	}
 	say("Next:", "%s", next(s, now))
 	for i, c := range remedies(s) {
@@ -42,6 +52,12 @@ func Explain(s engine.Status, now time.Time) string {
 	}
 	return b.String()
 }
+
+// What is from outside may be long, and an answer is to fit a screen.
+const (
+	longText   = 200 // characters
+	manyStrays = 5
+)
 
 // headline is what the unit is, and since when.
 func headline(s engine.Status, now time.Time) string {
@@ -57,21 +73,38 @@ func headline(s engine.Status, now time.Time) string {
 		return name + " is disabled: it does not run in this container."
 	case unit.Down:
 		return fmt.Sprintf("%s has been down%s: no process of it is left.", name, since)
+	case unit.Waiting:
+		return fmt.Sprintf("%s has been waiting%s: it is to run, and something else must come first.", name, since)
 	case unit.Starting:
+		if s.Kind == unit.Oneshot {
+			return fmt.Sprintf("%s has been at its work%s%s.", name, since, inRun(s))
+		}
 		return fmt.Sprintf("%s has been starting%s%s.", name, since, inRun(s))
 	case unit.Up:
-		ready := ""
+		checks := ""
 		if s.ReadyBy != "" {
-			ready = ", ready by " + clean(s.ReadyBy)
+			checks = ", ready by " + clean(s.ReadyBy)
 		}
-		return fmt.Sprintf("%s has been up%s%s%s.", name, since, inRun(s), ready)
+		if s.AliveBy != "" {
+			checks += ", alive by " + clean(s.AliveBy)
+		}
+		return fmt.Sprintf("%s has been up%s%s%s.", name, since, inRun(s), checks)
 	case unit.Stopping:
 		return fmt.Sprintf("%s has been stopping%s%s.", name, since, inRun(s))
 	case unit.Backoff:
 		return fmt.Sprintf("%s is down between two runs%s: it will be started again.", name, since)
 	case unit.Failed:
+		if s.Reason == unit.DependencyFailed {
+			return fmt.Sprintf("%s has failed%s: it was not started.", name, since)
+		}
 		return fmt.Sprintf("%s has failed, and has been given up%s.", name, since)
 	case unit.Done:
+		if s.Reason == unit.CannotExecute { // 126 and 127 can be in exit_codes like any other
+			return fmt.Sprintf("%s has been done%s: exit_codes has it so when it cannot be executed.", name, since)
+		}
+		if s.Kind == unit.Oneshot {
+			return fmt.Sprintf("%s has been done%s: it has done its work.", name, since)
+		}
 		return fmt.Sprintf("%s has been done%s: it ended by itself, as it should.", name, since)
 	}
 	return fmt.Sprintf("%s has been %s%s.", name, clean(string(s.State)), since)
@@ -108,127 +141,21 @@ func wanted(s engine.Status, now time.Time) string {
 	return text + "."
 }
 
-// lastEnd is how the last run ended: how, after how long, when, and whether that was asked for.
-func lastEnd(s engine.Status, now time.Time) string {
-	l := s.Last
-	run := fmt.Sprintf("run %d", l.Run)
-	if l.PID != 0 {
-		run += fmt.Sprintf(" (pid %d)", l.PID)
-	}
-	when := unit.Span(now.Sub(l.Ended)) + " ago"
-	if l.Error != "" {
-		return fmt.Sprintf("%s could not be executed, %s: %s.", run, when, clean(l.Error))
-	}
-	text := fmt.Sprintf("%s %s%s after %s, %s; ", run, l.Exit, meaning(*l), unit.Span(l.Ended.Sub(l.Started)), when)
-	switch {
-	case l.Asked && l.Killed:
-		text += "it was asked to end, and killed when it had not done so within its grace period"
-	case l.Asked:
-		text += "it was asked to end"
-	default:
-		text += "nobody had asked for that"
-	}
-	if s.Failures > 1 {
-		text += fmt.Sprintf(". That was failure %d in a row", s.Failures)
-	}
-	return text + "."
+// toldOfStrays tells whether somebody who asks about this unit looks for a process that may have got away from it, or
+// asks about the whole container.
+func toldOfStrays(s engine.Status) bool {
+	return s.Kind == unit.Main || s.State == unit.Stopping || s.State == unit.Backoff || ended(s.State) && s.Run > 0
 }
 
-// meaning is what an exit that few know by heart stands for, in parentheses.
-func meaning(l engine.RunEnd) string {
-	switch e := l.Exit; {
-	case e.Signal == unit.SIGKILL && !l.Killed:
-		return " (sent by somebody, or by the kernel for lack of memory)"
-	case e.Signal != 0:
-		return ""
-	case e.Code == 126: // POSIX, Shell Command Language, 2.8.2
-		return " (a shell's word for: found, but cannot be executed)"
-	case e.Code == 127:
-		return " (a shell's word for: command not found)"
-	case e.Code > 128 && e.Code <= 128+64:
-		return fmt.Sprintf(" (128 + %d: a program that %s)", e.Code-128, unit.Exit{Signal: unit.Signal(e.Code - 128)})
+// straying names the processes that belong to no unit.
+func straying(strays []string) string {
+	names, more := strays, ""
+	if n := len(strays) - manyStrays; n > 0 {
+		names, more = strays[:manyStrays], fmt.Sprintf(" and %d more", n)
 	}
-	return ""
-}
-
-// next is what will happen, and when.
-func next(s engine.Status, now time.Time) string {
-	in := "at once"
-	if d := s.Next.Sub(now); d > 0 {
-		in = "in " + unit.Span(d)
+	list := clean(strings.Join(names, ", ")) + more
+	if len(strays) == 1 {
+		return "1 process belongs to no unit: " + list + "; it ends with the container."
 	}
-	switch {
-	case s.Gone:
-		return "nothing; it was removed."
-	case s.Reason == unit.ContainerStopping:
-		return "the container stops; nothing is started any more."
-	}
-	switch s.State {
-	case unit.Starting:
-		if s.ReadyBy != "" {
-			return "it is up once it is ready by " + clean(s.ReadyBy) + "."
-		}
-		return "it is up once it has been executed."
-	case unit.Up:
-		return "it stays up; pintle acts when it ends, or when somebody asks."
-	case unit.Stopping:
-		text := "it is down once no process of this run is left"
-		switch {
-		case s.Desired == "up" && s.Reason == unit.Asked:
-			text = "the next run starts once no process of this one is left"
-		case s.Desired == "up":
-			text = "what follows is decided once no process of this run is left"
-		}
-		if !s.Next.IsZero() {
-			text += "; SIGKILL follows " + in
-		}
-		return text + "."
-	case unit.Backoff:
-		return fmt.Sprintf("run %d starts %s.", s.Run+1, in)
-	case unit.Disabled:
-		return "nothing, in this container."
-	}
-	return "nothing, until somebody asks."
-}
-
-// remedy is a command that a person can type, and what it would do.
-type remedy struct{ command, effect string }
-
-// remedies is what a person can do, the likeliest first.
-func remedies(s engine.Status) []remedy {
-	name := string(s.Name)
-	var (
-		logs    = remedy{"pintle logs --tail 20 " + name, "shows what it wrote"}
-		start   = remedy{"pintle start " + name, "starts it"}
-		hurry   = remedy{"pintle start " + name, "starts it now"}
-		stop    = remedy{"pintle stop " + name, "stops it"}
-		restart = remedy{"pintle restart " + name, "starts it afresh"}
-		kill    = remedy{"pintle signal KILL " + name, "kills its leader now"}
-		wait    = remedy{"pintle wait " + name + " --for up", "returns once it is up"}
-	)
-	switch {
-	case s.Gone:
-		return []remedy{{"pintle create " + name, "makes it anew"}}
-	case s.Reason == unit.ContainerStopping:
-		return nil
-	case s.Kind == unit.Main: // it lives and ends with the container
-		return []remedy{{"pintle signal TERM " + name, "asks it to end, and the container with it"}}
-	}
-	switch s.State {
-	case unit.Disabled:
-		return []remedy{{"pintle config show", "shows what switches it; a change needs a new container"}}
-	case unit.Down, unit.Done:
-		return []remedy{start}
-	case unit.Starting:
-		return []remedy{wait, logs, stop}
-	case unit.Up:
-		return []remedy{logs, restart, stop}
-	case unit.Stopping:
-		return []remedy{kill}
-	case unit.Backoff:
-		return []remedy{logs, hurry, stop}
-	case unit.Failed:
-		return []remedy{logs, start}
-	}
-	return []remedy{logs}
+	return fmt.Sprintf("%d processes belong to no unit: %s; they end with the container.", len(strays), list)
 }

@@ -26,6 +26,13 @@ type fake struct {
 	refuse map[string]error
 	// live is what a run does after it was executed; runs that are not named stay up.
 	live map[unit.Name]func(f *fake, name unit.Name, run uint64)
+	// holds has the next start of a unit wait, with this as its because, until the script begins a run.
+	holds map[unit.Name]string
+	// refused has starts of a unit fail for lack of what it depends on, with this as its because.
+	refused map[unit.Name]string
+	// changes are what a reload does, and reloads what was asked for.
+	changes []engine.Change
+	reloads []engine.ReloadRequest
 	// stopTime is how long a run takes to end when it is asked to.
 	stopTime map[unit.Name]time.Duration
 	// lazy answers a verb with the status of before it, as an engine may that only queues wishes.
@@ -42,6 +49,8 @@ func newFake(units ...engine.Status) *fake {
 		kept:     map[unit.Name][]engine.Line{},
 		refuse:   map[string]error{},
 		live:     map[unit.Name]func(*fake, unit.Name, uint64){},
+		refused:  map[unit.Name]string{},
+		holds:    map[unit.Name]string{},
 		stopTime: map[unit.Name]time.Duration{},
 		gone:     make(chan struct{}),
 		info:     engine.Info{Version: "1.2.3", PID: 1, ProcessSets: "sessions and orphans"},
@@ -180,6 +189,15 @@ func (f *fake) script(what func()) { f.scripts.Go(what) }
 
 // begin starts a run of s; f.mu is held.
 func (f *fake) begin(s *engine.Status) {
+	if why, ok := f.holds[s.Name]; ok {
+		delete(f.holds, s.Name)
+		s.State, s.Reason, s.Because, s.PID = unit.Waiting, unit.AwaitsDependency, why, 0
+		return
+	}
+	if why, ok := f.refused[s.Name]; ok {
+		s.State, s.Reason, s.Because, s.Since = unit.Failed, unit.DependencyFailed, why, time.Now()
+		return
+	}
 	s.Run++
 	s.State, s.Reason, s.Because, s.PID = unit.Starting, unit.Asked, "it was asked for", 1000+int(s.Run)
 	name, run := s.Name, s.Run
@@ -240,6 +258,12 @@ func (f *fake) stopping(s *engine.Status, then func(s *engine.Status)) {
 	case unit.Starting, unit.Up:
 	case unit.Stopping:
 		return
+	case unit.Waiting:
+		if s.Intent.Up { // it goes on waiting
+			return
+		}
+		then(s)
+		return
 	default:
 		then(s)
 		return
@@ -295,6 +319,11 @@ func (f *fake) Create(ctx context.Context, req engine.CreateRequest) (engine.Sta
 	}
 	s, err := verb(ctx, req.Name)
 	return s, !known, err
+}
+
+func (f *fake) Reload(_ context.Context, req engine.ReloadRequest) ([]engine.Change, error) {
+	f.reloads = append(f.reloads, req)
+	return f.changes, f.refuse["reload"]
 }
 
 func (f *fake) Signal(_ context.Context, name unit.Name, sig unit.Signal) (engine.Status, error) {

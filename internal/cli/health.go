@@ -14,7 +14,10 @@ const aboutHealth = `Say on one line whether the container is healthy, for Docke
 Kubernetes' exec probes.
 
   alive  the supervisor answers
-  ready  and every unit that is wanted up is up, or done; and the container is not stopping
+  ready  and every unit that is wanted up is up, or has ended as it should; no oneshot
+         has failed; and the container is not stopping
+
+A unit that still waits or starts is not ready.
 
 Exit codes: 0 healthy, 3 not healthy, 69 no supervisor answers. (Docker takes every
 code but 0 for unhealthy, and reserves 2.)`
@@ -54,12 +57,16 @@ func (a *app) healthcheck(ctx context.Context, level string) error {
 	if info.Stopping {
 		ill = append(ill, "the container is stopping")
 	}
-	up := 0
+	up, finished := 0, 0
 	for _, s := range all {
 		switch {
 		case s.State == unit.Up:
 			up++
-		case s.Desired == "up" && s.State != unit.Disabled && s.State != unit.Done:
+		case s.State == unit.Done:
+			finished++
+		case s.State == unit.Disabled:
+		// What a oneshot was to do is not done, whoever wants what of it by now.
+		case s.Desired == "up", s.Kind == unit.Oneshot && s.State == unit.Failed:
 			ill = append(ill, fmt.Sprintf("%s is %s", s.Name, isNow(s)))
 		}
 	}
@@ -67,6 +74,10 @@ func (a *app) healthcheck(ctx context.Context, level string) error {
 		a.sayf("not healthy: %s", strings.Join(ill, "; "))
 		return &failure{code: exitNotRunning}
 	}
-	a.sayf("healthy: %s up", plural(up, "unit"))
+	text := plural(up, "unit") + " up"
+	if finished > 0 {
+		text += ", " + number(finished) + " done"
+	}
+	a.sayf("healthy: %s", text)
 	return nil
 }

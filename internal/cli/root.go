@@ -34,11 +34,12 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(
 		a.initCommand(),
-		a.statusCommand(), a.whyCommand(),
+		a.statusCommand(), a.whyCommand(), a.graphCommand(),
 		a.startCommand(), a.stopCommand(), a.restartCommand(), a.signalCommand(),
 		a.createCommand(), a.removeCommand(),
 		a.logsCommand(), a.waitCommand(), a.healthcheckCommand(),
-		a.configCommand(), a.versionCommand(), a.completionCommand(),
+		a.configCommand(), a.diffCommand(), a.reloadCommand(),
+		a.versionCommand(), a.completionCommand(),
 	)
 	return root
 }

@@ -43,6 +43,9 @@ func TestExitCodes(t *testing.T) {
 		"status":                    "List",
 		"status gateway@b":          "Connect",
 		"status --watch":            "Watch",
+		"status --tree":             "List",
+		"graph":                     "List",
+		"graph -o mermaid":          "Connect",
 		"healthcheck":               "Info",
 		"healthcheck --level alive": "Connect",
 		"create gateway@x":          "Connect",
@@ -79,7 +82,7 @@ func TestUsage(t *testing.T) {
 		"why a b":             `it needs one NAME; see 'pintle why --help'`,
 		"create":              `it needs one NAME, such as gateway@coder; see 'pintle create --help'`,
 		"start --nosuch x":    `unknown flag: --nosuch; see 'pintle start --help'`,
-		"wait x --for ever":   `invalid argument "ever" for "--for" flag: it is one of up, down, done, gone; see 'pintle wait --help'`,
+		"wait x --for ever":   `invalid argument "ever" for "--for" flag: it is one of up, ready, down, done, gone; see 'pintle wait --help'`,
 		"completion csh":      `invalid argument "csh" for "pintle completion"; see 'pintle completion --help'`,
 		"start x --timeout 5": "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"; see 'pintle start --help'",
 	} {
@@ -108,7 +111,7 @@ func TestHelp(t *testing.T) {
 	if got.code != 0 || got.stderr != "" {
 		t.Fatalf("got %+v", got)
 	}
-	for _, name := range strings.Fields("init status why start stop restart signal create remove logs wait healthcheck config version completion help") {
+	for _, name := range strings.Fields("init status why graph start stop restart signal create remove logs wait healthcheck config diff reload version completion help") {
 		if !strings.Contains(got.stdout, "\n  "+name+" ") {
 			t.Errorf("%s is not listed in\n%s", name, got.stdout)
 		}
@@ -143,7 +146,7 @@ func TestWait(t *testing.T) {
 		want   result
 	}{
 		{"wait gateway@b", nil, result{0, "gateway@b is up\n", ""}},
-		{"wait gateway@c", nil, result{3, "", "pintle: cannot wait for gateway@c to be up: it is failed (exit rule)\n"}},
+		{"wait gateway@c", nil, result{3, "", "pintle: cannot wait for gateway@c to be up: it is failed (exit_codes says so)\n"}},
 		{"wait dashboard --for up", nil, result{3, "", "pintle: cannot wait for dashboard to be up: it is disabled (WEB is not set)\n"}},
 		{"wait gateway@a --timeout 4s", nil, result{1, "",
 			"pintle: cannot wait for gateway@a to be up any longer: after 4.0 s it is backoff (it exited with code 1)\n"}},
@@ -157,10 +160,20 @@ func TestWait(t *testing.T) {
 				s.State, s.Reason, s.Because = unit.Down, unit.ContainerStopping, "the container is stopping"
 			})
 		}, result{3, "", "pintle: cannot wait for gateway@a to be up: it is down (the container is stopping)\n"}},
+		{"wait gateway@b --for ready", nil, result{0, "gateway@b is up\n", ""}},
+		{"wait migrate --for up", nil, result{0, "migrate is done\n", ""}},
+		{"wait migrate --for ready", nil, result{0, "migrate is done\n", ""}},
+		{"wait migrate --for done", nil, result{0, "migrate is done\n", ""}},
+		{"wait migrate --for down", nil, result{0, "migrate is done\n", ""}},
+		{"wait held --timeout 4s", nil, result{1, "",
+			"pintle: held is waiting (waiting for db to be ready)\n" +
+				"pintle: cannot wait for held to be up any longer: after 4.0 s it is waiting (waiting for db to be ready)\n"}},
+		{"wait held --for down", func(f *fake) { _, _ = f.Stop(context.Background(), "held") }, result{0, "held is down\n", ""}},
+		{"wait gateway@c --for ready", func(*fake) {}, result{3, "", "pintle: cannot wait for gateway@c to be ready: it is failed (exit_codes says so)\n"}},
 		{"wait gateway@a --for done", func(f *fake) {
 			f.set("gateway@a", func(s *engine.Status) { s.State = unit.Done })
 		}, result{0, "gateway@a is done\n", ""}},
-		{"wait gateway@c --for done", nil, result{3, "", "pintle: cannot wait for gateway@c to be done: it is failed (exit rule)\n"}},
+		{"wait gateway@c --for done", nil, result{3, "", "pintle: cannot wait for gateway@c to be done: it is failed (exit_codes says so)\n"}},
 		{"wait gateway@c --for down", nil, result{0, "gateway@c is failed\n", ""}},
 		{"wait gateway@b --for down", func(f *fake) { _, _ = f.Stop(context.Background(), "gateway@b") }, result{0, "gateway@b is down\n", ""}},
 		{"wait gateway@b --for down", func(f *fake) { _, _ = f.Remove(context.Background(), "gateway@b") }, result{0, "", ""}},
@@ -180,6 +193,9 @@ func TestWait(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := some()
+				migrate, held := at("migrate", unit.Done, 1), at("held", unit.Waiting, 0)
+				migrate.Kind, held.Because = unit.Oneshot, "waiting for db to be ready"
+				f.units["migrate"], f.units["held"] = &migrate, &held
 				if tt.script != nil {
 					f.script(func() { time.Sleep(time.Second); tt.script(f) })
 				}
@@ -221,14 +237,20 @@ func TestHealthcheck(t *testing.T) {
 	well := newFake(at("main", unit.Up, 1), at("off", unit.Disabled, 0), at("idle", unit.Down, 0), at("job", unit.Done, 1))
 	stopping := newFake(at("main", unit.Up, 1))
 	stopping.info.Stopping = true
+	held, oneshot := at("web", unit.Waiting, 0), at("migrate", unit.Failed, 1)
+	held.Reason, oneshot.Kind, oneshot.Reason, oneshot.Intent.Up = unit.AwaitsDependency, unit.Oneshot, unit.RestartRule, false
+	held.DependsOn = []engine.Dependency{{On: "db", Condition: unit.OnReady}}
 	for _, tt := range []struct {
 		f    *fake
 		args string
 		want result
 	}{
-		{ill, "healthcheck", result{3, "not healthy: gateway@a is backoff (it exited with code 1); gateway@c is failed (exit rule)\n", ""}},
+		{ill, "healthcheck", result{3, "not healthy: gateway@a is backoff (it exited with code 1); gateway@c is failed (exit_codes says so)\n", ""}},
 		{ill, "healthcheck --level alive", result{0, "healthy: the supervisor answers (pid 1)\n", ""}},
-		{well, "healthcheck --level ready", result{0, "healthy: 1 unit up\n", ""}},
+		{well, "healthcheck --level ready", result{0, "healthy: 1 unit up, 1 done\n", ""}},
+		{newFake(held), "healthcheck", result{3, "not healthy: web is waiting (it waits for a unit that it depends on)\n", ""}},
+		{newFake(at("web", unit.Starting, 1)), "healthcheck", result{3, "not healthy: web is starting (nobody has asked for it)\n", ""}},
+		{newFake(oneshot), "healthcheck", result{3, "not healthy: migrate is failed (its restart policy says so)\n", ""}},
 		{stopping, "healthcheck", result{3, "not healthy: the container is stopping\n", ""}},
 	} {
 		if got := pintle(t, tt.f, strings.Fields(tt.args)...); got != tt.want {
@@ -329,8 +351,16 @@ func TestCompletion(t *testing.T) {
 		{some(), []string{"why", "dashboard", ""}, ":4\n"},
 		{some(), []string{"signal", "HU"}, "HUP\n:4\n"},
 		{some(), []string{"signal", "HUP", "mai"}, "main\tup\n:4\n"},
-		{some(), []string{"wait", "main", "--for", ""}, "up\ndown\ndone\ngone\n:4\n"},
+		{some(), []string{"wait", "main", "--for", ""}, "up\nready\ndown\ndone\ngone\n:4\n"},
 		{some(), []string{"help", "sta"}, "start\nstatus\n:4\n"},
+		{some(), []string{"reload", ""}, ":4\n"},
+		{some(), []string{"reload", "-o", ""}, "text\njson\n:4\n"},
+		{some(), []string{"reload", "--dr"}, "--dry-run\tonly say what would change (see also diff)\n:4\n"},
+		{some(), []string{"diff", "-o", ""}, "text\njson\n:4\n"},
+		{some(), []string{"diff", ""}, ":4\n"},
+		{some(), []string{"graph", "-o", ""}, "dot\nmermaid\n:4\n"},
+		{some(), []string{"graph", ""}, ":4\n"},
+		{some(), []string{"status", "--tr"}, "--tree\tshow what depends on what; -o json and others stay as they are\n:4\n"},
 		{deaf, []string{"stop", ""}, ":4\n"},
 		{mute, []string{"stop", ""}, ":4\n"},
 	} {

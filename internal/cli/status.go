@@ -14,9 +14,14 @@ import (
 
 const aboutStatus = `Show the units: what is observed, what is desired, and why.
 
-With the exact NAME of a unit that is not up, the exit code is 3; of one that
-does not exist, 4. A pattern or a label lists what there is and judges nothing;
-where nothing matches, the table is empty, a note says so, and the exit code is 0.
+With the exact NAME of a unit that is not up (a oneshot: not done), the exit code is
+3; of one that does not exist, 4. A pattern or a label lists what there is and judges
+nothing; where nothing matches, the table is empty, a note says so, and the exit code
+is 0.
+
+--tree shows below each unit what it depends on, which condition that must come to,
+and whether it has. The roots are those that nothing depends on, or the NAMEs. A unit
+that is needed twice is shown in full once.
 
 --watch shows every change until it is interrupted: redrawn on a terminal, else
 as one more row (or JSON document, or name) for each unit that changed.`
@@ -26,6 +31,7 @@ type statusFlags struct {
 	format string
 	labels []string
 	watch  bool
+	tree   bool
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -39,6 +45,8 @@ func (a *app) statusCommand() *cobra.Command {
 	}
 	addChoice(cmd, &f.format, "output", "o", "how to write it", "table", "wide", "json", "yaml", "name")
 	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "go on with every change")
+	cmd.Flags().BoolVar(&f.tree, "tree", false, "show what depends on what; -o json and others stay as they are")
+	cmd.MarkFlagsMutuallyExclusive("tree", "watch")
 	addLabels(cmd, &f.labels)
 	return cmd
 }
@@ -64,10 +72,12 @@ func (a *app) status(ctx context.Context, args []string, f *statusFlags) error {
 	if f.watch && len(missing) == 0 {
 		return a.watchStatus(ctx, eng, c, t, f.format, chosen)
 	}
-	if err := a.showUnits(t, f.format, chosen); err != nil {
+	tabular := f.format == "table" || t.wide
+	if f.tree && tabular && hasTree(chosen) {
+		a.showTree(t, chosen, all)
+	} else if err := a.showUnits(t, f.format, chosen); err != nil {
 		return err
 	}
-	tabular := f.format == "table" || t.wide
 	if tabular && len(args)+len(f.labels) == 0 {
 		a.showConditions(ctx, eng, t.wide)
 	}
@@ -94,7 +104,7 @@ func (a *app) judgeStatus(ctx context.Context, eng engine.Engine, c chooser, cho
 		return refusal
 	}
 	for _, s := range chosen {
-		if s.State != unit.Up && slices.Contains(c.names, s.Name) {
+		if !serves(s) && slices.Contains(c.names, s.Name) {
 			return &failure{code: exitNotRunning}
 		}
 	}

@@ -114,7 +114,7 @@ func (a *app) showChange(t *table, format string, s engine.Status) error {
 // changed tells whether a row would read differently.
 func changed(a, b engine.Status) bool {
 	return a.State != b.State || a.Desired != b.Desired || a.PID != b.PID || a.Run != b.Run ||
-		a.Failures != b.Failures || a.Because != b.Because || a.Gone != b.Gone
+		a.Failures != b.Failures || a.Because != b.Because || a.Gone != b.Gone || !slices.Equal(a.DependsOn, b.DependsOn)
 }
 
 // sorted is the units as List has them: by name, main first.

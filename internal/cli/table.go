@@ -24,7 +24,7 @@ type table struct {
 // header names the columns; row has them in the same order.
 func (t *table) header() []string {
 	if t.wide {
-		return []string{"NAME", "KIND", "STATE", "DESIRED", "PID", "RUN", "SINCE", "FAILURES", "READY-BY", "LAST", "LABELS", "WHY"}
+		return []string{"NAME", "KIND", "STATE", "DESIRED", "PID", "RUN", "SINCE", "FAILURES", "READY-BY", "DEPENDS", "LAST", "LABELS", "WHY"}
 	}
 	return []string{"NAME", "STATE", "DESIRED", "PID", "SINCE", "FAILURES", "WHY"}
 }
@@ -43,12 +43,16 @@ func (t *table) row(s engine.Status, now time.Time) []string {
 	if !t.wide {
 		return []string{name, state, desired, pid, since, failures, why}
 	}
+	depends := ""
+	if len(s.DependsOn) > 0 {
+		depends = needs(s.DependsOn)
+	}
 	last := ""
 	if s.Last != nil {
 		last = s.Last.Exit.String()
 	}
 	return []string{name, string(s.Kind), state, desired, pid, number(int(s.Run)), since, failures,
-		s.ReadyBy, last, labels(s.Labels), why}
+		s.ReadyBy, depends, last, labels(s.Labels), why}
 }
 
 // number is n, or nothing for none.
@@ -61,17 +65,22 @@ func number(n int) string {
 
 // lines lays out the units, and the header where it is wanted.
 func (t *table) lines(units []engine.Status, now time.Time, header bool) string {
-	names := t.header()
 	var rows [][]string
-	if header {
-		rows = append(rows, names)
-	}
 	for _, s := range units {
-		row := t.row(s, now)
+		rows = append(rows, t.row(s, now))
+	}
+	return t.layOut(t.header(), rows, header)
+}
+
+// layOut makes lines of rows whose cells are from anywhere. names are the columns', shown where header is set.
+func (t *table) layOut(names []string, rows [][]string, header bool) string {
+	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = cmp.Or(strings.ReplaceAll(clean(cell), "\t", " "), "-")
 		}
-		rows = append(rows, row)
+	}
+	if header {
+		rows = append([][]string{names}, rows...)
 	}
 	if t.widths == nil {
 		t.widths = make([]int, len(names))

@@ -25,7 +25,11 @@ const aboutStart = `Ask for units to be up, and wait until they are.
 A unit with declared readiness is up once it is ready. One without must also
 have stayed up for the time of --settle, so that one that dies at once is
 reported: how it ended, what it wrote last, exit code 1. The first end counts,
-also where pintle will try again. A unit that is up already stays as it is.`
+also where pintle will try again. A unit that is up already stays as it is. A
+oneshot is there once it has done its work.
+
+A unit that depends on others may have to wait for them first. What it waits for
+is said on stderr after 2 s; the wait goes on until --timeout.`
 
 func (a *app) startCommand() *cobra.Command {
 	return a.verbCommand(&cobra.Command{Use: "start NAME…", Short: "Start units, and say whether they came up", Long: aboutStart},
@@ -89,6 +93,7 @@ func (a *app) verbCommand(cmd *cobra.Command, p patience, f request) *cobra.Comm
 
 // requestAll makes the request for all targets side by side.
 func (a *app) requestAll(ctx context.Context, eng engine.Engine, ts []target, p patience, f request) error {
+	p.waits = func(s engine.Status) { a.complain(fmt.Errorf("%s is %s", s.Name, isNow(s))) }
 	var w *watch
 	if !p.noWait {
 		var err error
@@ -129,7 +134,7 @@ func (a *app) start(ctx context.Context, eng engine.Engine, w *watch, t target, 
 	case p.noWait:
 		return outcome{said: fmt.Sprintf("%s is asked to be up", t.name)}
 	}
-	return up(ctx, eng, w, s, firstRun(t.before, s, false), "start", began, p)
+	return up(ctx, eng, w, t.before, s, firstRun(t.before, s, false), "start", began, p)
 }
 
 func (a *app) restart(ctx context.Context, eng engine.Engine, w *watch, t target, p patience) outcome {
@@ -141,13 +146,17 @@ func (a *app) restart(ctx context.Context, eng engine.Engine, w *watch, t target
 	case p.noWait:
 		return outcome{said: fmt.Sprintf("%s is asked to restart", t.name)}
 	}
-	return up(ctx, eng, w, s, firstRun(t.before, s, true), "restart", began, p)
+	return up(ctx, eng, w, t.before, s, firstRun(t.before, s, true), "restart", began, p)
 }
 
-// up waits for a run counted from first to be up, and says so.
-func up(ctx context.Context, eng engine.Engine, w *watch, asked engine.Status, first uint64, verb string, began time.Time, p patience) outcome {
-	s, since, err := await(ctx, w, asked, upEffect(asked.Intent.Generation, first), p)
+// up waits for a run counted from first to be up, and says so. before and asked are the statuses from before the
+// request and the one that answered it.
+func up(ctx context.Context, eng engine.Engine, w *watch, before, asked engine.Status, first uint64, verb string, began time.Time, p patience) outcome {
+	s, since, err := await(ctx, w, asked, upEffect(asked.Intent.Generation, first, before.Since), p)
 	if err == nil {
+		if s.State == unit.Done {
+			return outcome{said: fmt.Sprintf("%s is done after %s (run %d)", s.Name, unit.Span(since.Sub(began)), s.Run)}
+		}
 		said := fmt.Sprintf("%s is up after %s (%s)", s.Name, unit.Span(since.Sub(began)), running(s))
 		if l := s.Last; verb == "restart" && l != nil && l.Run+1 == s.Run && l.Killed {
 			said += "; its last run had to be killed"

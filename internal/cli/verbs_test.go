@@ -20,7 +20,7 @@ func at(name unit.Name, state unit.State, run uint64) engine.Status {
 	case unit.Up, unit.Starting, unit.Stopping:
 		s.PID = 1000 + int(run)
 		s.Intent.Up = true
-	case unit.Backoff, unit.Failed, unit.Done:
+	case unit.Waiting, unit.Backoff, unit.Failed, unit.Done:
 		s.Intent.Up = true
 	}
 	if s.Intent.Up {
@@ -41,6 +41,10 @@ func TestVerbs(t *testing.T) {
 	slow.ReadyBy = "tcp 127.0.0.1:9119"
 	failedBefore := at(coder, unit.Failed, 3)
 	failedBefore.Because = "old news"
+	refusedBefore := at(coder, unit.Failed, 3)
+	refusedBefore.Reason = unit.DependencyFailed
+	oneshot := at("migrate", unit.Done, 2)
+	oneshot.Kind = unit.Oneshot
 	tests := []struct {
 		name   string
 		before engine.Status
@@ -110,6 +114,54 @@ func TestVerbs(t *testing.T) {
 			f.live[coder] = func(f *fake, _ unit.Name, _ uint64) { time.Sleep(time.Second); close(f.gone) }
 		}, "start gateway@coder", result{69, "",
 			"pintle: cannot start gateway@coder: cannot watch any longer: the supervisor has ended\n"}},
+		{"start of one that waits for another says so after a while, and goes on", at(coder, unit.Failed, 3), func(f *fake) {
+			f.holds[coder] = "waiting for db to be ready, which is down: nobody has started it"
+			f.script(func() {
+				time.Sleep(3 * time.Second)
+				f.set(coder, func(s *engine.Status) { s.Because = "waiting for cache to be started" })
+				time.Sleep(time.Second)
+				f.set(coder, f.begin)
+			})
+		}, "start gateway@coder", result{0, "gateway@coder is up after 4.0 s (pid 1004, run 4)\n",
+			"pintle: gateway@coder is waiting (waiting for db to be ready, which is down: nobody has started it)\n" +
+				"pintle: gateway@coder is waiting (waiting for cache to be started)\n"}},
+		{"one that waits shortly is not talked about", at(coder, unit.Down, 0), func(f *fake) {
+			f.holds[coder] = "waiting for db to be ready"
+			f.script(func() { time.Sleep(time.Second); f.set(coder, f.begin) })
+		}, "start gateway@coder", result{0, "gateway@coder is up after 1.0 s (pid 1001, run 1)\n", ""}},
+		{"the run that follows a wait can die", at(coder, unit.Down, 2), func(f *fake) {
+			f.holds[coder] = "waiting for db to be ready"
+			f.live[coder] = diesAfter(10*time.Millisecond, 1, unit.Backoff, "it crashed")
+			f.script(func() { time.Sleep(time.Second); f.set(coder, f.begin) })
+		}, "start gateway@coder", result{1, "",
+			"pintle: cannot start gateway@coder: it died after 10 ms: exited with code 1; it is now backoff (it crashed)\n"}},
+		{"what it waits for does not come in time", at(coder, unit.Down, 0), func(f *fake) { f.holds[coder] = "waiting for db to be ready" },
+			"start gateway@coder --timeout 1s", result{1, "",
+				"pintle: cannot start gateway@coder: after 1.0 s it is still waiting (waiting for db to be ready); the wish stays recorded\n"}},
+		{"what it waits for will not come", at(coder, unit.Down, 0), func(f *fake) {
+			f.holds[coder] = "waiting for db to be ready"
+			f.script(func() {
+				time.Sleep(time.Second)
+				f.set(coder, func(s *engine.Status) {
+					s.State, s.Reason, s.Because = unit.Failed, unit.DependencyFailed, "db has failed"
+				})
+			})
+		}, "start gateway@coder", result{1, "", "pintle: cannot start gateway@coder: it is failed (db has failed)\n"}},
+		{"it is refused at once", refusedBefore, func(f *fake) {
+			time.Sleep(time.Second)
+			f.refused[coder] = "db has failed again"
+		}, "start gateway@coder", result{1, "", "pintle: cannot start gateway@coder: it is failed (db has failed again)\n"}},
+		{"the refusal of before is not mistaken for the effect", refusedBefore, func(f *fake) { f.lazy = true },
+			"start gateway@coder", result{0, "gateway@coder is up after 10 ms (pid 1004, run 4)\n", ""}},
+		{"a oneshot has done its work", oneshot, func(f *fake) { f.live["migrate"] = works(3*time.Second, 0, unit.Done) },
+			"start migrate", result{0, "migrate is done after 3.0 s (run 3)\n", ""}},
+		{"a oneshot fails", oneshot, func(f *fake) { f.live["migrate"] = works(3*time.Second, 1, unit.Failed) },
+			"start migrate", result{1, "", "pintle: cannot start migrate: it died after 3.0 s: exited with code 1; it is now failed (restart is never)\n"}},
+		{"the work of before is not mistaken for the work that was asked for", oneshot, func(f *fake) {
+			f.lazy = true
+			f.live["migrate"] = works(time.Second, 0, unit.Done)
+		}, "restart migrate", result{0, "migrate is done after 1.0 s (run 3)\n", ""}},
+
 		{"no wait", slow, nil, "start --no-wait gateway@coder", result{0, "gateway@coder is asked to be up\n", ""}},
 
 		{"restart of one that is up", up, func(f *fake) { f.stopTime[coder] = 2 * time.Second },
@@ -120,6 +172,16 @@ func TestVerbs(t *testing.T) {
 			"restart gateway@coder", result{0, "gateway@coder is up after 0 s (pid 1004, run 4)\n", ""}},
 		{"the run of before is not mistaken for the restarted one", up, func(f *fake) { f.lazy = true; f.stopTime[coder] = 3 * time.Second },
 			"restart gateway@coder", result{0, "gateway@coder is up after 3.0 s (pid 1004, run 4)\n", ""}},
+		{"restart of one that has to wait", up, func(f *fake) {
+			f.stopTime[coder] = time.Second
+			f.holds[coder] = "waiting for db to be ready"
+			f.script(func() { time.Sleep(4 * time.Second); f.set(coder, f.begin) })
+		}, "restart gateway@coder", result{0, "gateway@coder is up after 4.0 s (pid 1004, run 4)\n",
+			"pintle: gateway@coder is waiting (waiting for db to be ready)\n"}},
+		{"restart of one that waits", at(coder, unit.Waiting, 3), func(f *fake) {
+			f.script(func() { time.Sleep(time.Second); f.set(coder, f.begin) })
+		}, "restart gateway@coder", result{0, "gateway@coder is up after 1.0 s (pid 1004, run 4)\n", ""}},
+		{"stop of one that waits", at(coder, unit.Waiting, 3), nil, "stop gateway@coder", result{0, "gateway@coder is down after 0 s\n", ""}},
 		{"restart of one that dies at once", up, func(f *fake) { f.live[coder] = diesAfter(0, 3, unit.Backoff, "it crashed") },
 			"restart gateway@coder", result{1, "",
 				"pintle: cannot restart gateway@coder: it died after 0 s: exited with code 3; it is now backoff (it crashed)\n"}},
@@ -151,7 +213,7 @@ func TestVerbs(t *testing.T) {
 			result{0, "gateway@coder is created, and is asked to be down\n", ""}},
 		{"create of one that dies at once", at("main", unit.Up, 1), func(f *fake) { f.live[coder] = diesAfter(0, 78, unit.Failed, "") },
 			"create gateway@coder", result{1, "gateway@coder is created\n",
-				"pintle: cannot start gateway@coder: it died after 0 s: exited with code 78; it is now failed (crashed)\n"}},
+				"pintle: cannot start gateway@coder: it died after 0 s: exited with code 78; it is now failed (its last run ended by itself)\n"}},
 
 		{"signal", up, nil, "signal hup gateway@coder", result{0, "gateway@coder was sent SIGHUP (pid 1003, run 3)\n", ""}},
 	}
@@ -176,6 +238,15 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// works is the life of a oneshot.
+func works(d time.Duration, code int, state unit.State) func(*fake, unit.Name, uint64) {
+	return func(f *fake, name unit.Name, run uint64) {
+		began := time.Now()
+		time.Sleep(d)
+		f.end(name, run, state, engine.RunEnd{Started: began, Exit: unit.Exit{Code: code}}, "restart is never")
+	}
+}
+
 // TestFirstEndCounts keeps the promise that a start whose run died is a failure
 // also when the next run is up before anybody has looked: an engine may leave
 // out the statuses in between, and here it does or does not.
@@ -192,7 +263,7 @@ func TestFirstEndCounts(t *testing.T) {
 			f.up(n, run)
 		}
 		got := pintle(t, f, "start", string(coder))
-		if got.code != exitFailed || !strings.Contains(got.stderr, "it died after 0 s: exited with code 9; it is now ") {
+		if got.code != exitFailed || !strings.Contains(got.stderr, "it died after 0 s: exited with code 9; ") {
 			t.Errorf("got %+v", got)
 		}
 	})

@@ -14,10 +14,14 @@ import (
 
 const aboutWait = `Wait until units are as --for says:
 
-  up    up, and ready where readiness is declared
-  down  no process is left, and none will be started: down, failed, done, disabled, gone
-  done  ended by itself, as it should
-  gone  removed, or never there
+  up     up, and ready where readiness is declared; a oneshot: done
+  ready  the same, in the word of depends_on
+  down   no process is left, and none will be started: down, failed, done, disabled, gone
+  done   ended by itself, as it should
+  gone   removed, or never there
+
+A unit that waits for others is waited for; what it waits for is said on stderr
+after 2 s.
 
 Exit codes: 0 it is so; 1 it was not within --timeout; 3 it cannot come to pass
 unless somebody acts (failed, disabled, done, gone, a stopping container); 4 there is
@@ -31,7 +35,7 @@ func (a *app) waitCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:               "wait NAME…",
-		Short:             "Wait until units are up, down, done or gone",
+		Short:             "Wait until units are up, ready, down, done or gone",
 		Long:              aboutWait,
 		Args:              needsNames(&labels),
 		ValidArgsFunction: a.completeNames,
@@ -57,7 +61,7 @@ func (a *app) waitCommand() *cobra.Command {
 			return waitFor(ctx, eng, w, t, what, p)
 		})
 	})
-	addChoice(cmd, &what, "for", "", "what to wait for", "up", "down", "done", "gone")
+	addChoice(cmd, &what, "for", "", "what to wait for", "up", "ready", "down", "done", "gone")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "longest `wait`; 0 is no limit")
 	addLabels(cmd, &labels)
 	return cmd
@@ -98,8 +102,8 @@ func stateEffect(what string) effect {
 		over := ended(s.State) && (s.State != unit.Down || s.Reason == unit.ContainerStopping)
 		var is bool
 		switch what {
-		case "up":
-			is = s.State == unit.Up && !s.Gone
+		case "up", "ready":
+			is = serves(s) && !s.Gone
 		case "down":
 			is = s.Gone || ended(s.State)
 		case "done":

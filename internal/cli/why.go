@@ -42,7 +42,11 @@ func (a *app) why(ctx context.Context, word, format string) error {
 	if format == "json" {
 		err = writeJSON(a.out, s, "  ")
 	} else {
-		_, err = fmt.Fprint(a.out, Explain(s, now()))
+		var strays []string
+		if info, err := eng.Info(ctx); err == nil { // without them there is still an answer
+			strays = info.Strays
+		}
+		_, err = fmt.Fprint(a.out, Explain(s, strays, now()))
 	}
 	if err == nil && s.Restricted {
 		err = engine.Errorf(engine.Denied, "cannot explain %s: you may see its name and state only", name)

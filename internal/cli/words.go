@@ -9,10 +9,13 @@ import (
 	"pintle/internal/engine"
 )
 
-// because is why a unit is in its state, as a clause without an end.
+// because is why a unit is in its state, as a clause without an end. A reason of a later version is shown as it is.
 func because(s engine.Status) string {
 	if s.Because != "" {
 		return strings.TrimSuffix(clean(s.Because), ".")
+	}
+	if clause := engine.Because(s.Reason); clause != "" {
+		return clause
 	}
 	return strings.ReplaceAll(clean(string(s.Reason)), "-", " ")
 }

@@ -5,22 +5,50 @@ import (
 	"testing"
 )
 
-// service and template are small files with one more line in the unit.
+// service, oneshot and template are small files with one more line in the unit.
 func service(line string) string {
 	return "services:\n  web:\n    command: [web]\n    " + line + "\n"
+}
+
+func oneshot(line string) string {
+	return "oneshots:\n  web:\n    up: [web]\n    " + line + "\n"
 }
 
 func template(line string) string {
 	return "templates:\n  gw:\n    command: [gw]\n    " + line + "\n"
 }
 
-// Every mistake is said in words, at the place where it was made, and no error
-// prints what a variable holds.
+// mistake is a file, and the errors that it has.
+type mistake struct{ text, want string }
+
+// checkMistakes checks that every mistake is said in words, at the place where it was
+// made, and that no error prints what a variable holds.
+func checkMistakes(t *testing.T, tests []mistake) {
+	t.Helper()
+	const secret = "secretvalue"
+	env := []string{"SET=" + secret, "EMPTY=", "NUL=a\x00b", "LONG=77m", "MANY=7777777"}
+	for _, test := range tests {
+		_, err := fromText(env, test.text)
+		if err == nil {
+			t.Errorf("%.200q: no error, want %s", test.text, test.want)
+			continue
+		}
+		if _, ok := err.(Errors); !ok {
+			t.Errorf("%.200q: the error is a %T", test.text, err)
+		}
+		if got := strings.ReplaceAll(err.Error(), "a.yaml:", ""); got != strings.ReplaceAll(test.want, "a.yaml:", "") {
+			t.Errorf("%.200q:\n got %s\nwant %s", test.text, got, test.want)
+		}
+		if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "77m") || strings.Contains(err.Error(), "7777777") {
+			t.Errorf("%.200q: the error prints a variable's value: %s", test.text, err)
+		}
+	}
+}
+
+// What can be wrong with a file, with main, and with the shape of values.
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	const secret = "secretvalue"
-	env := []string{"SET=" + secret, "EMPTY=", "NUL=a\x00b"}
-	tests := []struct{ text, want string }{
+	checkMistakes(t, []mistake{
 		{"servces:\n", `1:1: cannot use servces: there is no such key; did you mean services?`},
 		{"main: {comand: [a]}\n", `1:8: cannot use main.comand: there is no such key; did you mean command?`},
 		{"main: []\n", `1:7: cannot use main: it is a list, and a mapping is needed`},
@@ -86,8 +114,8 @@ func TestErrors(t *testing.T) {
 		{service("exit_codes: {1: explode}"), `4:21: cannot use services.web.exit_codes.1: "explode" is not done, restart or fail`},
 		{service("readiness: {tcp: 9119}"), `4:22: cannot use services.web.readiness.tcp: "9119" is not of the form host:port`},
 		{service("readiness: {tcp: \"a:99999\"}"), `4:22: cannot use services.web.readiness.tcp: "a:99999" has no port from 1 to 65535`},
-		{service("readiness: {}"), `4:5: cannot use services.web.readiness: it has no tcp`},
-		{service("readiness: {http: x}"), "4:5: cannot use services.web.readiness: it has no tcp\n4:17: cannot use services.web.readiness.http: there is no such key"},
+		{service("readiness: {}"), `4:5: cannot use services.web.readiness: it has none of exec, fd, http, log, notify and tcp`},
+		{service("readiness: {htp: x}"), "4:5: cannot use services.web.readiness: it has none of exec, fd, http, log, notify and tcp\n4:17: cannot use services.web.readiness.htp: there is no such key; did you mean http?"},
 		{service("instances: {max: 3}"), `4:5: cannot use services.web.instances: there is no such key`},
 		{template("enabled: true"), `4:5: cannot use templates.gw.enabled: there is no such key`},
 		{template("instances: {max: many}"), `4:22: cannot use templates.gw.instances.max: "many" is no whole number from 0 to 1000000`},
@@ -102,7 +130,7 @@ func TestErrors(t *testing.T) {
 		{template("overrides: {a: {user: x}}"), `4:21: cannot use templates.gw.overrides.a.user: there is no such key`},
 		{template("log: {directory: x, rotate: {size: 1, keep: many}}"), "4:22: cannot use templates.gw.log.directory: \"x\" is no absolute path\n4:40: cannot use templates.gw.log.rotate.size: \"1\" has no unit; write a size such as 64KiB or 1MB\n4:49: cannot use templates.gw.log.rotate.keep: \"many\" is no whole number from 0 to 1000000"},
 		{template("log: {rotate: {size: 1XB}}"), `4:26: cannot use templates.gw.log.rotate.size: "1XB" is no size such as 64KiB or 1MB`},
-		{template("depends_on: {a: {condition: maybe}}"), `4:33: cannot use templates.gw.depends_on.a.condition: "maybe" is not started, ready or done`},
+		{template("depends_on: {main: {condition: maybe}}"), `4:36: cannot use templates.gw.depends_on.main.condition: "maybe" is not started, ready or done`},
 		{template("depends_on: [\"a b\"]"), `4:18: cannot use templates.gw.depends_on: "a b" is no unit's name`},
 		{template("depends_on: x"), `4:17: cannot use templates.gw.depends_on: it is a single value, and a mapping is needed`},
 		{template("env_file: {a: b}"), `4:15: cannot use templates.gw.env_file: it is a mapping, and a list is needed`},
@@ -128,23 +156,7 @@ func TestErrors(t *testing.T) {
 		{"x-a: [" + strings.Repeat("1, ", 20_000) + "1]\n", `1:30002: cannot parse: the file has too many values`},
 		{template("instances: {names: \"${SET}\", always: [x]}"), `4:43: cannot use templates.gw.instances.always[0]: "x" is not allowed by instances.names, the value from SET`},
 		{"\xff\xfem\x00a\x00", `1:1: cannot parse: the file is not UTF-8 here`},
-	}
-	for _, test := range tests {
-		_, err := fromText(env, test.text)
-		if err == nil {
-			t.Errorf("%.200q: no error, want %s", test.text, test.want)
-			continue
-		}
-		if _, ok := err.(Errors); !ok {
-			t.Errorf("%.200q: the error is a %T", test.text, err)
-		}
-		if got := strings.ReplaceAll(err.Error(), "a.yaml:", ""); got != strings.ReplaceAll(test.want, "a.yaml:", "") {
-			t.Errorf("%.200q:\n got %s\nwant %s", test.text, got, test.want)
-		}
-		if strings.Contains(err.Error(), secret) {
-			t.Errorf("%.200q: the error prints a variable's value: %s", test.text, err)
-		}
-	}
+	})
 }
 
 // What stands in two files is an error in the second that names the first.
@@ -156,6 +168,8 @@ func TestFilesThatContradict(t *testing.T) {
 		{service(""), "\ntemplates: {web: {command: [a]}}\n", `b.yaml:2:13: cannot define "web": it is defined in a.yaml:2:3 already`},
 		{"main: {user: a}\n", "main: {user: a}\n", `b.yaml:1:1: cannot define main: it is defined in a.yaml:1:1 already`},
 		{"prepare: {}\n", "\nprepare: {}\n", `b.yaml:2:1: cannot define prepare: it is defined in a.yaml:1:1 already`},
+		{oneshot(""), service(""), `b.yaml:2:3: cannot define "web": it is defined in a.yaml:2:3 already`},
+		{"governor: {}\n", "\ngovernor: {}\n", `b.yaml:2:1: cannot define governor: it is defined in a.yaml:1:1 already`},
 		{"stop_timeout: 1s\n", "stop_timeout: 1s\n", `b.yaml:1:15: cannot define stop_timeout: it is defined in a.yaml:1:15 already`},
 		{"state_directory: /a\n", "state_directory: /a\n", `b.yaml:1:18: cannot define state_directory: it is defined in a.yaml:1:18 already`},
 	}

@@ -2,10 +2,11 @@
 //
 // It promises that a Config which Load returns is complete and valid: every
 // name parses, every signal exists, every duration is in range, every instance
-// that is declared may exist. Whatever is wrong is an error with file, line and
-// column, and a load reports all that it finds (at most 20), not the first one
-// alone. A file that somebody other than root or pintle's own user could have
-// written is refused before a byte of it is parsed.
+// that is declared may exist, every unit that is depended on is there, and none
+// waits for itself. Whatever is wrong is an error with file, line and column, and
+// a load reports all that it finds (at most 20), not the first one alone. A file
+// that somebody other than root or pintle's own user could have written is
+// refused before a byte of it is parsed.
 //
 // What a value may be is said by its key and never by its quotes: 64, "64" and
 // "${MAX:-64}" are the same integer, and in a list of words 0600 stays "0600" and
@@ -33,9 +34,12 @@ type Config struct {
 	// Files is what was read, in order; empty where there is no configuration.
 	Files []string
 	Main  Main
-	// Services and Templates are sorted by name.
+	// Oneshots, Services and Templates are sorted by name, and no two of them have the same.
+	Oneshots  []unit.Spec
 	Services  []unit.Spec
 	Templates []unit.Template
+	// Governor bounds what all units do together; no field of it is zero.
+	Governor unit.Governor
 	// StateDirectory is absolute; empty means that state is kept in memory only.
 	StateDirectory string
 	// StopTimeout is the budget of a whole stop.

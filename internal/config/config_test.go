@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +14,15 @@ import (
 )
 
 // compareConfigs compares by content; of a pattern that is its text.
-var compareConfigs = cmp.Comparer(func(a, b unit.NamePattern) bool { return a.String() == b.String() })
+var compareConfigs = cmp.Options{
+	cmp.Comparer(func(a, b unit.NamePattern) bool { return a.String() == b.String() }),
+	cmp.Comparer(func(a, b unit.Pattern) bool { return a == b }),
+}
+
+// stop is a stop that says no more than its signal and its grace period.
+func stop(sig unit.Signal, grace time.Duration) unit.Stop {
+	return unit.Stop{Signals: []unit.StopSignal{{Signal: sig}}, Target: unit.TargetGroup, Grace: grace}
+}
 
 // The reference configuration of DESIGN.md loads, and means what it says.
 func TestReference(t *testing.T) {
@@ -32,7 +42,7 @@ func TestReference(t *testing.T) {
 		Main: Main{
 			Spec: unit.Spec{
 				Name: "main", Kind: unit.Main, Enabled: unit.Switch{On: true}, Command: agent(), User: "hermes",
-				Restart: unit.RestartNever, StopSignal: unit.SIGTERM, StopGracePeriod: 9 * time.Second,
+				Restart: unit.RestartNever, Stop: stop(unit.SIGTERM, 9*time.Second),
 			},
 			Subcommands: []string{"chat", "gateway", "dashboard", "profile", "config", "mcp", "login"},
 		},
@@ -41,20 +51,24 @@ func TestReference(t *testing.T) {
 			Command: agent("dashboard", "--host", "127.0.0.1", "--port", "9200", "--no-open"),
 			User:    "hermes", Restart: unit.RestartAlways,
 			ExitRules: unit.ExitRules{{Code: 78}: unit.VerdictFail},
-			Readiness: &unit.Readiness{TCP: "127.0.0.1:9200"}, StopSignal: unit.SIGTERM, StopGracePeriod: 10 * time.Second,
+			Backoff:   unit.DefaultBackoff, StableAfter: unit.DefaultStableAfter, OnFailure: unit.FailureIgnore,
+			Readiness: &unit.Readiness{Check: unit.Check{TCP: "127.0.0.1:9200"}, Period: 500 * time.Millisecond, Timeout: time.Second},
+			Stop:      stop(unit.SIGTERM, 10*time.Second),
 		}},
 		Templates: []unit.Template{{
 			Name: "gateway",
 			Spec: unit.Spec{
 				Kind: unit.Instance, Enabled: unit.Switch{On: true}, Command: agent("-p", "%i", "gateway", "run", "--replace"),
 				User: "hermes", Environment: map[string]string{"HERMES_SUPERVISED_CHILD": "1"}, Restart: unit.RestartOnFailure,
-				ExitRules:  unit.ExitRules{{Code: 75}: unit.VerdictRestart, {Code: 78}: unit.VerdictFail},
-				StopSignal: unit.SIGTERM, StopGracePeriod: 20 * time.Second,
+				ExitRules: unit.ExitRules{{Code: 75}: unit.VerdictRestart, {Code: 78}: unit.VerdictFail},
+				Backoff:   unit.DefaultBackoff, StableAfter: unit.DefaultStableAfter, OnFailure: unit.FailureIgnore,
+				Stop: stop(unit.SIGTERM, 20*time.Second),
 			},
 			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
 			Always: []string{"default"}, Initial: "down",
 			Overrides: map[string]unit.Override{"default": {Command: agent("gateway", "run", "--replace")}},
 		}},
+		Governor:       unit.DefaultGovernor,
 		StateDirectory: "/opt/data/.pintle",
 		StopTimeout:    9 * time.Second,
 	}
@@ -189,7 +203,7 @@ services:
     exit_codes: {TERM: done, 9: fail}
     depends_on: {a: {condition: ready}}
     env_file: /etc/b.env
-  a: {command: [a], depends_on: [b, c@d], env_file: [/x, /y], log: {}}
+  a: {command: [a], depends_on: [t@d], env_file: [/x, /y], log: {}}
 templates:
   t:
     command: [t, "%i"]
@@ -208,11 +222,11 @@ prepare:
 	}
 	if got, want := c.Main.Spec, (unit.Spec{
 		Name: "main", Kind: unit.Main, Enabled: unit.Switch{On: true}, Environment: map[string]string{"A": "b"}, WorkingDir: "/srv/x",
-		Restart: unit.RestartNever, StopSignal: 3, StopGracePeriod: 90 * time.Minute,
+		Restart: unit.RestartNever, Stop: stop(3, 90*time.Minute),
 	}); !cmp.Equal(want, got) {
 		t.Error(cmp.Diff(want, got))
 	}
-	if a, b := c.Services[0], c.Services[1]; a.Name != "a" || b.Name != "b" || b.User != "10:20" || b.StopSignal != 40 ||
+	if a, b := c.Services[0], c.Services[1]; a.Name != "a" || b.Name != "b" || b.User != "10:20" || b.Stop.First() != 40 ||
 		b.Labels["tier"] != "web" || !cmp.Equal(b.ExitRules, unit.ExitRules{{Signal: 15}: "done", {Code: 9}: "fail"}) {
 		t.Errorf("services are %+v", c.Services)
 	}
@@ -223,8 +237,8 @@ prepare:
 	if two := c.Templates[0]; two.Name != "s" || two.Max != unit.DefaultMax || two.Initial != "down" || two.Names.String() != unit.DefaultNamePattern.String() {
 		t.Errorf("template s is %+v", two)
 	}
-	if len(c.Notices) != 7 {
-		t.Errorf("got %d notices, want 7: %v", len(c.Notices), c.Notices)
+	if len(c.Notices) != 3 {
+		t.Errorf("got %d notices, want 3: %v", len(c.Notices), c.Notices)
 	}
 }
 
@@ -253,6 +267,14 @@ services:
 	checkShown(t, c)
 }
 
+// compareShown leaves out what Show does not say: the values of environments, and where a switch was set.
+var compareShown = cmp.Options{
+	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Because" }, cmp.Ignore()),
+	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Environment" }, cmp.Comparer(func(a, b map[string]string) bool {
+		return slices.Equal(slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b)))
+	})),
+}
+
 // checkShown checks that what Show writes says the same as c.
 func checkShown(t *testing.T, c *Config) {
 	t.Helper()
@@ -265,8 +287,14 @@ func checkShown(t *testing.T, c *Config) {
 		t.Fatalf("what Show writes does not load: %v\n%s", err, &out)
 	}
 	second.Files, second.Notices = c.Files, c.Notices
+	if diff := cmp.Diff(c, second, compareConfigs, compareShown); diff != "" {
+		t.Errorf("Show, want -, got +:\n%s\n%s", diff, &out)
+	}
 	for i := range second.Services {
 		second.Services[i].Enabled.Because = c.Services[i].Enabled.Because
+	}
+	for i := range second.Oneshots {
+		second.Oneshots[i].Enabled.Because = c.Oneshots[i].Enabled.Because
 	}
 	if err := second.Show(&again); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,12 +91,12 @@ func (d *decoder) scalar(n ast.Node, at place, v value) {
 	*s = scalar{text: expanded, at: d.src.start(n), vars: vars}
 	if strings.ContainsRune(expanded, 0) {
 		d.failf(s.at, "cannot use %s: it has a NUL byte, which no program can be given", at.path)
-		*s = scalar{}
+		*s = scalar{wrong: true}
 		return
 	}
 	if err := v.check(); err != nil {
 		d.failf(s.at, "cannot use %s: %s", at.path, err)
-		*s = scalar{} // as if it were not there, so that one slip is one error
+		*s = scalar{wrong: true} // as if it were not there, so that one slip is one error
 	}
 }
 
@@ -145,6 +146,7 @@ func (d *decoder) section(n ast.Node, at place, v reflect.Value) {
 	}
 	fields := fieldsOf(v)
 	given := make(map[string]bool, len(pairs))
+	means := ""
 	for _, pair := range pairs {
 		name := pair.key.text
 		given[name] = true
@@ -154,24 +156,37 @@ func (d *decoder) section(n ast.Node, at place, v reflect.Value) {
 		case strings.HasPrefix(name, "x-"):
 		case !known:
 			d.failf(pair.key.at, "cannot use %s: there is no such key%s", here.path, suggest(name, fields))
+		case f.option == "means" && means != "":
+			d.failf(pair.key.at, "cannot use %s: %s is given already, and only one can be used", here.path, means)
 		default:
-			if f.later {
+			switch f.option {
+			case "later":
 				d.notice(pair.key.at, here.path)
+			case "means":
+				means = name
 			}
 			d.decode(pair.value, here, f.value)
 		}
 	}
+	var all []string
 	for name, f := range fields {
-		if f.required && !given[name] {
+		switch {
+		case f.option == "required" && !given[name]:
 			d.failf(at.Position, "cannot use %s: it has no %s", at.path, name)
+		case f.option == "means":
+			all = append(all, name)
 		}
+	}
+	if len(all) > 0 && means == "" {
+		slices.Sort(all)
+		d.failf(at.Position, "cannot use %s: it has none of %s", at.path, listed(all, "and"))
 	}
 }
 
 // field is a field of a struct of the schema.
 type field struct {
-	value           reflect.Value
-	required, later bool
+	value  reflect.Value
+	option string
 }
 
 // fieldsOf lists the fields of a struct by their keys, those of embedded structs among them.
@@ -185,9 +200,9 @@ func fieldsOf(v reflect.Value) map[string]field {
 				collect(v.Field(i))
 				continue
 			}
-			name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if name != "" {
-				fields[name] = field{v.Field(i), options == "required", options == "later"}
+				fields[name] = field{v.Field(i), option}
 			}
 		}
 	}

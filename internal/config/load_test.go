@@ -105,9 +105,16 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 // what loads can be shown and loaded again.
 func FuzzLoad(f *testing.F) {
 	f.Add(reference(f))
+	f.Add(everything)
 	for _, seed := range []string{
 		service("enabled: ${A:-no}"), template("overrides: {a: {command: [x]}}"), "\ufeffa: |\r\n  x\r\n", "- - - -", "? [a]: b", "a: &x *x",
 		"a: {b: [}", "'a': \"\\x41\"", "x-a: !!binary x\n", "%YAML 1.2\n---\n...\n", "services: {main: }", "\t", "a:\n- b:\n  - c", "a: >\n\n b\n#",
+		family("main: {depends_on: [db, ever]}"), template("depends_on: [gw@%i]"), template("depends_on: [\"gw@${A}\"]"),
+		service("depends_on: {web: {condition: done, restart_with: 1, required: 0}}"), service("exit_codes: {0-255: fail, 9: done, KILL: done}"),
+		service("readiness: {exec: [a], fd: 3}"), service("readiness: {log: \"a(b)*$$\"}"), service("liveness: {http: \"http://%i/\"}"),
+		service("stop_signal: [INT, {signal: 40, after: 1s}]"), service("capabilities: []"), service("ulimits: {core: -1, nproc: {soft: 1, hard: 2}}"),
+		service("env_file: [/a, {path: /b, required: no}]"), service("backoff: {max: 1ms, jitter: 1e-3}"), oneshot("down: [a]\n    retries: 3"),
+		"governor: {starts: unlimited, storm: off}", "governor: {storm: {share: 0x1p-1, least: 3}}",
 	} {
 		f.Add(seed)
 	}

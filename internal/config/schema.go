@@ -1,17 +1,10 @@
 package config
 
-import (
-	"reflect"
-
-	"github.com/goccy/go-yaml/ast"
-
-	"pintle/internal/unit"
-)
-
 // The types of the file. The decoder follows them by reflection, and so can a
-// generator of a JSON Schema. The tag is the key, then options: "required" must be
-// given; "later" is checked but has no effect yet, and makes a Notice. Every mapping
-// whose keys are known also takes any key that begins with "x-".
+// generator of a JSON Schema. The tag is the key, then an option: "required" must be
+// given; of the "means" of a section exactly one must be given; "later" is checked but
+// has no effect yet, and makes a Notice. Every mapping whose keys are known also takes
+// any key that begins with "x-".
 
 // key is a key of a mapping whose keys are free.
 type key struct {
@@ -21,49 +14,133 @@ type key struct {
 
 type document struct {
 	Main           *mainSection            `yaml:"main"`
+	Oneshots       map[key]oneshotSection  `yaml:"oneshots"`
 	Services       map[key]serviceSection  `yaml:"services"`
 	Templates      map[key]templateSection `yaml:"templates"`
 	Prepare        *prepareSection         `yaml:"prepare,later"`
+	Governor       *governorSection        `yaml:"governor"`
 	StateDirectory directory               `yaml:"state_directory"`
 	StopTimeout    duration                `yaml:"stop_timeout"`
 }
 
 // program is what all units have.
 type program struct {
-	User            owner        `yaml:"user"`
-	Environment     map[key]word `yaml:"environment"`
-	WorkingDir      directory    `yaml:"working_dir"`
-	StopSignal      signal       `yaml:"stop_signal"`
-	StopGracePeriod duration     `yaml:"stop_grace_period"`
+	User            owner                 `yaml:"user"`
+	Environment     map[key]word          `yaml:"environment"`
+	EnvFile         oneOrMore[envFile]    `yaml:"env_file"`
+	WorkingDir      directory             `yaml:"working_dir"`
+	DependsOn       dependencies          `yaml:"depends_on"`
+	StopSignal      oneOrMore[stopSignal] `yaml:"stop_signal"`
+	StopTarget      oneOf[targetWords]    `yaml:"stop_target"`
+	StopGracePeriod duration              `yaml:"stop_grace_period"`
+	attributes
+}
+
+// attributes are those of a process that it has whatever it executes.
+type attributes struct {
+	Umask           umask               `yaml:"umask"`
+	Ulimits         map[key]ulimit      `yaml:"ulimits"`
+	Nice            whole[niceRange]    `yaml:"nice"`
+	OOMScoreAdj     whole[oomScoreAdjs] `yaml:"oom_score_adj"`
+	NoNewPrivileges flag                `yaml:"no_new_privileges"`
+	Capabilities    []capability        `yaml:"capabilities"`
+	Ambient         []capability        `yaml:"ambient_capabilities"`
+}
+
+// longLived is what the units have that run until somebody stops them.
+type longLived struct {
+	StopCommand  argv     `yaml:"stop_command"`
+	StopGraceMax duration `yaml:"stop_grace_max"`
 }
 
 type mainSection struct {
 	At Position
 	program
+	longLived
 	Command     argv   `yaml:"command"`
 	Subcommands []word `yaml:"subcommands"`
+}
+
+// judged is what the units have whose end leads to something other than the container's.
+type judged struct {
+	ExitCodes map[key]oneOf[verdictWords] `yaml:"exit_codes"`
+	Backoff   *backoffSection             `yaml:"backoff"`
+	Labels    map[key]word                `yaml:"labels"`
 }
 
 // supervised is what services and templates have.
 type supervised struct {
 	program
-	Command   argv                        `yaml:"command,required"`
-	Restart   oneOf[restartWords]         `yaml:"restart"`
-	ExitCodes map[key]oneOf[verdictWords] `yaml:"exit_codes"`
-	Readiness *readinessSection           `yaml:"readiness"`
-	Labels    map[key]word                `yaml:"labels"`
-	DependsOn dependencies                `yaml:"depends_on,later"`
-	EnvFile   oneOrMore                   `yaml:"env_file,later"`
-	Log       *logSection                 `yaml:"log,later"`
+	longLived
+	judged
+	Command      argv                  `yaml:"command,required"`
+	Restart      oneOf[restartWords]   `yaml:"restart"`
+	StableAfter  positive              `yaml:"stable_after"`
+	GiveUp       *giveUpSection        `yaml:"give_up"`
+	OnFailure    oneOf[onFailureWords] `yaml:"on_failure"`
+	Readiness    *readinessSection     `yaml:"readiness"`
+	StartTimeout duration              `yaml:"start_timeout"`
+	Liveness     *livenessSection      `yaml:"liveness"`
+	Watchdog     positive              `yaml:"watchdog"`
+	OnHang       *onHangSection        `yaml:"on_hang"`
+	Log          *logSection           `yaml:"log,later"`
+}
+
+type backoffSection struct {
+	Initial positive            `yaml:"initial"`
+	Max     positive            `yaml:"max"`
+	Factor  real[factorRange]   `yaml:"factor"`
+	Jitter  real[fractionRange] `yaml:"jitter"`
+}
+
+type giveUpSection struct {
+	After  whole[atLeastOne] `yaml:"after,required"`
+	Within positive          `yaml:"within"`
+}
+
+// check is one way to ask a run, and how often.
+type check struct {
+	TCP     address  `yaml:"tcp,means"`
+	HTTP    httpURL  `yaml:"http,means"`
+	Exec    argv     `yaml:"exec,means"`
+	Period  positive `yaml:"period"`
+	Timeout positive `yaml:"timeout"`
 }
 
 type readinessSection struct {
-	TCP address `yaml:"tcp,required"`
+	check
+	Notify flag               `yaml:"notify,means"`
+	FD     whole[descriptors] `yaml:"fd,means"`
+	Log    expression         `yaml:"log,means"`
+}
+
+type livenessSection struct {
+	check
+	StartPeriod duration          `yaml:"start_period"`
+	Failures    whole[atLeastOne] `yaml:"failures"`
+	Successes   whole[atLeastOne] `yaml:"successes"`
+}
+
+type onHangSection struct {
+	At     Position
+	Signal signal   `yaml:"signal,required"`
+	Wait   positive `yaml:"wait"`
 }
 
 type serviceSection struct {
 	supervised
 	Enabled flag `yaml:"enabled"`
+}
+
+type oneshotSection struct {
+	program
+	judged
+	Enabled  flag     `yaml:"enabled"`
+	Up       argv     `yaml:"up,required"`
+	Down     argv     `yaml:"down"`
+	Timeout  duration `yaml:"timeout"`
+	Retries  count    `yaml:"retries"`
+	Required flag     `yaml:"required"`
 }
 
 type templateSection struct {
@@ -131,46 +208,15 @@ type preparedFile struct {
 	Mode  mode  `yaml:"mode"`
 }
 
-// argv is an argument vector: a list that is not empty.
-type argv []word
-
-// oneOrMore is a list, or a single word that stands for a list of one.
-type oneOrMore []word
-
-func (v *oneOrMore) from(d *decoder, n ast.Node, at place) {
-	list := (*[]word)(v)
-	if isScalar(n) {
-		*list = make([]word, 1)
-		d.decode(n, at, reflect.ValueOf(list).Elem().Index(0))
-		return
-	}
-	d.decode(n, at, reflect.ValueOf(list).Elem())
+type governorSection struct {
+	At     Position
+	Starts bound `yaml:"starts"`
+	Storm  storm `yaml:"storm"`
 }
 
-// dependencies is a list of units, or a mapping from unit to condition.
-type dependencies struct {
-	list  []word
-	named map[key]dependencySection
-}
-
-type dependencySection struct {
-	Condition oneOf[conditionWords] `yaml:"condition"`
-}
-
-func (v *dependencies) from(d *decoder, n ast.Node, at place) {
-	if _, list := n.(*ast.SequenceNode); list {
-		d.decode(n, at, reflect.ValueOf(&v.list).Elem())
-	} else {
-		d.decode(n, at, reflect.ValueOf(&v.named).Elem())
-	}
-	for _, w := range v.list {
-		if _, err := unit.ParseName(w.text); err != nil && w.given() {
-			d.failf(w.at, "cannot use %s: %s is no unit's name", at.path, w.shown())
-		}
-	}
-	for k := range v.named {
-		if _, err := unit.ParseName(k.text); err != nil {
-			d.failf(k.at, "%s", err)
-		}
-	}
+type stormSection struct {
+	Share  real[shareRange]  `yaml:"share"`
+	Least  whole[atLeastOne] `yaml:"least"`
+	Within positive          `yaml:"within"`
+	Pause  positive          `yaml:"pause"`
 }

@@ -29,19 +29,8 @@ func (c *Config) Show(w io.Writer) error {
 	if len(c.Main.Subcommands) > 0 {
 		p.line(1, "subcommands: %s", flowList(c.Main.Subcommands))
 	}
-	if len(c.Services) > 0 {
-		p.line(0, "services:")
-	}
-	for i := range c.Services {
-		s := &c.Services[i]
-		p.line(1, "%s:", plain(string(s.Name)))
-		because := ""
-		if s.Enabled.Because != "" {
-			because = "  # " + strings.Map(printable, s.Enabled.Because)
-		}
-		p.line(2, "enabled: %t%s", s.Enabled.On, because)
-		p.spec(2, s)
-	}
+	p.units("oneshots", c.Oneshots)
+	p.units("services", c.Services)
 	if len(c.Templates) > 0 {
 		p.line(0, "templates:")
 	}
@@ -49,6 +38,7 @@ func (c *Config) Show(w io.Writer) error {
 		p.line(1, "%s:", plain(c.Templates[i].Name))
 		p.template(2, &c.Templates[i])
 	}
+	p.governor(c.Governor)
 	if c.StateDirectory != "" {
 		p.line(0, "state_directory: %s", plain(c.StateDirectory))
 	}
@@ -69,65 +59,35 @@ func (p *printer) line(level int, format string, args ...any) {
 	p.WriteByte('\n')
 }
 
-// mapping writes a key and the mapping under it, sorted; nothing where it is empty.
-func (p *printer) mapping(level int, name string, m map[string]string) {
-	if len(m) == 0 {
+// units writes a section of units; nothing where there is none.
+func (p *printer) units(section string, units []unit.Spec) {
+	if len(units) > 0 {
+		p.line(0, "%s:", section)
+	}
+	for i := range units {
+		s := &units[i]
+		p.line(1, "%s:", plain(string(s.Name)))
+		because := ""
+		if s.Enabled.Because != "" {
+			because = "  # " + strings.Map(printable, s.Enabled.Because)
+		}
+		p.line(2, "enabled: %t%s", s.Enabled.On, because)
+		p.spec(2, s)
+	}
+}
+
+func (p *printer) governor(g unit.Governor) {
+	starts := strconv.Itoa(g.Starts)
+	if g.Starts < 0 {
+		starts = unlimited
+	}
+	p.line(0, "governor:")
+	p.line(1, "starts: %s", starts)
+	if g.Least < 0 {
+		p.line(1, "storm: off")
 		return
 	}
-	p.line(level, "%s:", name)
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		p.line(level+1, "%s: %s", quoteKey(k), plain(m[k]))
-	}
-}
-
-func (p *printer) spec(level int, s *unit.Spec) {
-	if len(s.Command) > 0 {
-		p.line(level, "command: %s", flowList(s.Command))
-	}
-	if s.User != "" {
-		p.line(level, "user: %s", plain(s.User))
-	}
-	p.environment(level, s.Environment)
-	if s.WorkingDir != "" {
-		p.line(level, "working_dir: %s", plain(s.WorkingDir))
-	}
-	if s.Kind != unit.Main {
-		p.line(level, "restart: %s", s.Restart)
-		p.exitRules(level, s.ExitRules)
-		if s.Readiness != nil {
-			p.line(level, "readiness: {tcp: %s}", plain(s.Readiness.TCP))
-		}
-		p.mapping(level, "labels", s.Labels)
-	}
-	stop := s.StopSignal.String()
-	if !strings.HasPrefix(stop, "SIG") {
-		stop = strconv.Itoa(int(s.StopSignal))
-	}
-	p.line(level, "stop_signal: %s", stop)
-	p.line(level, "stop_grace_period: %s", readable(s.StopGracePeriod))
-}
-
-func (p *printer) environment(level int, env map[string]string) {
-	hidden := make(map[string]string, len(env))
-	for name := range env {
-		hidden[name] = masked
-	}
-	p.mapping(level, "environment", hidden)
-}
-
-func (p *printer) exitRules(level int, rules unit.ExitRules) {
-	if len(rules) == 0 {
-		return
-	}
-	words := make(map[string]string, len(rules))
-	for exit, verdict := range rules {
-		word := strconv.Itoa(exit.Code)
-		if exit.Signal != 0 {
-			word = exit.Signal.String()
-		}
-		words[word] = string(verdict)
-	}
-	p.mapping(level, "exit_codes", words)
+	p.line(1, "storm: {share: %s, least: %d, within: %s, pause: %s}", decimal(g.Share), g.Least, readable(g.Within), readable(g.Pause))
 }
 
 func (p *printer) template(level int, t *unit.Template) {
@@ -190,6 +150,9 @@ func quoteKey(s string) string {
 	}
 	return s
 }
+
+// decimal is a number with as many digits as it has.
+func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // readable is a duration without the zeros that time.Duration prints: 1m, not 1m0s.
 func readable(d time.Duration) string {

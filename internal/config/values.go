@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +28,8 @@ type scalar struct {
 	at   Position
 	// vars are the variables that were consulted for it.
 	vars []variable
+	// wrong is set, and nothing else, where the file has it and it cannot be used.
+	wrong bool
 }
 
 func (s *scalar) base() *scalar { return s }
@@ -52,6 +56,20 @@ func (s *scalar) shown() string {
 	return quote(s.text)
 }
 
+// secret tells whether a variable holds any of the value.
+func (s *scalar) secret() bool {
+	return slices.ContainsFunc(s.vars, func(v variable) bool { return v.state == filled })
+}
+
+// nearest is suggest for a value; it is empty where that is secret, for what is near to
+// a value says much of it.
+func (s *scalar) nearest(text string, known map[string]bool) string {
+	if s.secret() {
+		return ""
+	}
+	return suggest(text, known)
+}
+
 // quote shows text on one line, and not all of a long one.
 func quote(s string) string {
 	if runes := []rune(s); len(runes) > 60 {
@@ -67,7 +85,7 @@ func (*word) check() error { return nil }
 
 // texts takes the text out of a list of words.
 func texts(words []word) []string {
-	if words == nil {
+	if len(words) == 0 {
 		return nil
 	}
 	out := make([]string, len(words))
@@ -102,20 +120,24 @@ func (v *duration) check() error {
 	return nil
 }
 
-// count is a number of things.
-type count struct {
-	scalar
-	n int
+// or is the duration, or another one where the file has none.
+func (v *duration) or(d time.Duration) time.Duration {
+	if v.given() {
+		return v.d
+	}
+	return d
 }
 
-const maxCount = 1_000_000
+// positive is a length of time that is not zero.
+type positive struct{ duration }
 
-func (v *count) check() error {
-	n, err := strconv.ParseUint(v.text, 10, 32)
-	if err != nil || n > maxCount {
-		return fmt.Errorf("%s is no whole number from 0 to %d", v.shown(), maxCount)
+func (v *positive) check() error {
+	if err := v.duration.check(); err != nil {
+		return err
 	}
-	v.n = int(n)
+	if v.d == 0 {
+		return fmt.Errorf("%s is too short", v.shown())
+	}
 	return nil
 }
 
@@ -185,6 +207,14 @@ func (v *flag) check() error {
 	return nil
 }
 
+// or is the flag, or another value where the file has none.
+func (v *flag) or(on bool) bool {
+	if v.given() {
+		return v.on
+	}
+	return on
+}
+
 // because says what made the flag what it is; empty when it is on and the file says so itself.
 func (v *flag) because(key string) string {
 	word := "off"
@@ -223,44 +253,6 @@ func (v *signal) check() error {
 	}
 	v.sig = sig
 	return nil
-}
-
-// wordSet names the words that a oneOf may be.
-type wordSet interface{ words() []string }
-
-type (
-	restartWords   struct{}
-	verdictWords   struct{}
-	initialWords   struct{}
-	conditionWords struct{}
-	repairWords    struct{}
-)
-
-func (restartWords) words() []string {
-	return []string{string(unit.RestartAlways), string(unit.RestartOnFailure), string(unit.RestartNever)}
-}
-
-func (verdictWords) words() []string {
-	return []string{string(unit.VerdictDone), string(unit.VerdictRestart), string(unit.VerdictFail)}
-}
-
-func (initialWords) words() []string   { return []string{unit.InitialUp, unit.InitialDown} }
-func (conditionWords) words() []string { return []string{"started", "ready", "done"} }
-func (repairWords) words() []string    { return []string{"none", "tree"} }
-
-// oneOf is one word of a set.
-type oneOf[W wordSet] struct{ scalar }
-
-func (v *oneOf[W]) check() error {
-	var set W
-	words := set.words()
-	for _, w := range words {
-		if v.text == w {
-			return nil
-		}
-	}
-	last := len(words) - 1
-	return fmt.Errorf("%s is not %s or %s", v.shown(), strings.Join(words[:last], ", "), words[last])
 }
 
 // owner is "name", "uid", "name:group" or "uid:gid"; empty is pintle's own user.
@@ -336,6 +328,38 @@ func (v *address) check() error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("%s has no port from 1 to 65535", v.shown())
 	}
+	return nil
+}
+
+// httpURL is an http:// URL, where %i may stand for an instance's name.
+type httpURL struct{ scalar }
+
+func (v *httpURL) check() error {
+	u, err := url.Parse(strings.NewReplacer("%%", "%25", "%i", "1").Replace(v.text))
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" {
+		return fmt.Errorf("%s is no URL such as http://127.0.0.1:80/health", v.shown())
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
+		return fmt.Errorf("%s has no port from 1 to 65535", v.shown())
+	}
+	return nil
+}
+
+// expression is a regular expression for a part of a line.
+type expression struct {
+	scalar
+	pattern unit.Pattern
+}
+
+func (v *expression) check() error {
+	if v.text == "" {
+		return errors.New("it is empty, and would be found in every line")
+	}
+	p, err := unit.ParsePattern(v.text)
+	if err != nil {
+		return fmt.Errorf("%s is no regular expression (RE2 syntax)", v.shown())
+	}
+	v.pattern = p
 	return nil
 }
 

@@ -40,6 +40,9 @@ type Engine interface {
 	Restart(ctx context.Context, name unit.Name) (Status, error)
 	// Signal sends a signal to the leader of the unit's current run.
 	Signal(ctx context.Context, name unit.Name, sig unit.Signal) (Status, error)
+	// Reload reads all configuration anew and changes what differs, or with req.DryRun only says what would change. A
+	// configuration that is not valid changes nothing; the error then has a line for each thing that is wrong.
+	Reload(ctx context.Context, req ReloadRequest) ([]Change, error)
 	// Logs yields the lines that are still kept, then with req.Follow those that come, until ctx ends.
 	Logs(ctx context.Context, req LogRequest) iter.Seq2[Line, error]
 }
@@ -56,6 +59,9 @@ type Info struct {
 	ProcessSets string `json:"process_sets"`
 	// Stopping is set once the container is on its way down.
 	Stopping bool `json:"stopping,omitempty"`
+	// Strays are processes that descend from pintle and belong to no run: command name and pid. They end with the
+	// container.
+	Strays []string `json:"strays,omitempty"`
 	// Conditions are the things that are not as they should be, each one sentence.
 	Conditions []string `json:"conditions,omitempty"`
 }
@@ -81,6 +87,12 @@ type Status struct {
 	Run uint64 `json:"run,omitempty"`
 	// ReadyBy says how readiness is known: "tcp 127.0.0.1:9119"; empty where none is declared.
 	ReadyBy string `json:"ready_by,omitempty"`
+	// AliveBy says how liveness is known; empty where none is declared.
+	AliveBy string `json:"alive_by,omitempty"`
+	// Text is what the current run says of itself (STATUS= of sd_notify(3)); it is not to be trusted.
+	Text string `json:"text,omitempty"`
+	// DependsOn are the units that must have come to something before this one begins.
+	DependsOn []Dependency `json:"depends_on,omitempty"`
 	// Failures counts the ends since the unit was last stable, or was last started by somebody.
 	Failures int `json:"failures,omitempty"`
 	// Next is when the next run starts (backoff), or when SIGKILL follows (stopping).
@@ -96,6 +108,17 @@ type Status struct {
 	Gone bool `json:"gone,omitempty"`
 }
 
+// Dependency is a unit that another depends on.
+type Dependency struct {
+	On        unit.Name      `json:"on"`
+	Condition unit.Condition `json:"condition"`
+	// RestartWith has the dependent begin anew with it; Optional does not wait for what is not there.
+	RestartWith bool `json:"restart_with,omitempty"`
+	Optional    bool `json:"optional,omitempty"`
+	// Met tells whether it has come to what it must.
+	Met bool `json:"met"`
+}
+
 // RunEnd is how a run ended.
 type RunEnd struct {
 	Run     uint64    `json:"run"`
@@ -103,10 +126,14 @@ type RunEnd struct {
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 	Exit    unit.Exit `json:"exit"`
+	// Cause is why it ended: unit.Crashed where it did so by itself, else what it was ended for.
+	Cause unit.Reason `json:"cause,omitempty"`
 	// Asked is set when the run ended because somebody asked for it.
 	Asked bool `json:"asked"`
 	// Killed is set when pintle sent SIGKILL after the grace period.
 	Killed bool `json:"killed,omitempty"`
+	// Detail is what a check said of a run that was ended because it hung.
+	Detail string `json:"detail,omitempty"`
 	// Error is why the run could not be executed; Exit is then 126 or 127.
 	Error string `json:"error,omitempty"`
 }
@@ -117,6 +144,30 @@ type CreateRequest struct {
 	// Down creates it without asking for it up.
 	Down bool `json:"down,omitempty"`
 }
+
+// ReloadRequest asks for the configuration to be read anew.
+type ReloadRequest struct {
+	// DryRun only says what would change.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// Change is what a reload does to one unit or template, or to the container's own settings (Name is then "").
+type Change struct {
+	// Name is a unit's, or a template's.
+	Name string `json:"name"`
+	Kind string `json:"kind"` // ChangeAdd, ChangeRemove or ChangeEdit
+	// Keys are what differs, as the configuration has them, sorted; for ChangeEdit only.
+	Keys []string `json:"keys,omitempty"`
+	// Effect says what becomes of it: "it is started", "its run is replaced".
+	Effect string `json:"effect"`
+}
+
+// The kinds of a Change.
+const (
+	ChangeAdd    = "add"
+	ChangeRemove = "remove"
+	ChangeEdit   = "edit"
+)
 
 // Streams of a run.
 const (

@@ -5,167 +5,159 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
-
 	"pintle/internal/unit"
 )
 
-func service(change ...func(*unit.Spec)) *unit.Spec {
-	s := &unit.Spec{
-		Name: "web", Kind: unit.Service, Enabled: unit.Switch{On: true}, Command: []string{"web"},
-		Restart: unit.RestartAlways, StopSignal: unit.SIGTERM, StopGracePeriod: 5 * time.Second,
-	}
-	for _, c := range change {
-		c(s)
-	}
-	return s
-}
-
 // TestEveryCellIsFilled holds the table to its promise: every state has an answer to every event.
 func TestEveryCellIsFilled(t *testing.T) {
+	t.Parallel()
 	if len(table) != len(unit.States) {
 		t.Fatalf("the table has %d rows for %d states", len(table), len(unit.States))
 	}
 	for i, row := range table {
 		for k, c := range row {
 			if c == nil {
-				t.Errorf("%s has no answer to event %d", unit.States[i], k)
+				t.Errorf("%s has no answer to %s", unit.States[i], EventKind(k))
 			}
 		}
 	}
-}
-
-// A step is one event, and the state and effects that must follow.
-type step struct {
-	event Event
-	state unit.State
-	why   unit.Reason
-	then  []Effect
-}
-
-func effect(k EffectKind, run uint64) Effect { return Effect{Kind: k, Run: run} }
-
-func arm(t Timer, run uint64, after time.Duration) Effect {
-	return Effect{Kind: Arm, Run: run, Timer: t, After: after}
-}
-
-func walk(t *testing.T, spec *unit.Spec, steps []step) Unit {
-	t.Helper()
-	u := New(spec)
-	for i, s := range steps {
-		var effects []Effect
-		u, effects = Next(spec, u, s.event)
-		if u.State != s.state || u.Reason != s.why {
-			t.Fatalf("step %d (%+v): %s because %s, want %s because %s", i, s.event, u.State, u.Reason, s.state, s.why)
-		}
-		if diff := cmp.Diff(s.then, effects); diff != "" {
-			t.Fatalf("step %d (%+v): effects (-want +got):\n%s", i, s.event, diff)
-		}
+	if len(eventNames) != int(eventKinds) || len(timerNames) != Timers || len(effectNames) != int(Arm)+1 {
+		t.Error("an event, a timer or an effect has no name")
 	}
-	return u
 }
 
 func TestLives(t *testing.T) {
 	t.Parallel()
-	killed := unit.Exit{Signal: unit.SIGKILL}
-	grace := 5 * time.Second
 	for name, c := range map[string]struct {
-		spec  *unit.Spec
-		steps []step
+		spec   *unit.Spec
+		script string
 	}{
-		"start and stop": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Spawned, Run: 1}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 1, StableAfter)}},
-			{Event{Kind: Start}, unit.Up, unit.Asked, nil},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Exited, Run: 1}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1)}},
-			{Event{Kind: Empty, Run: 1}, unit.Down, unit.Asked, nil},
-			{Event{Kind: Expired, Timer: GraceTimer, Run: 1}, unit.Down, unit.Asked, nil},
-		}},
-		"readiness": {service(func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: "localhost:1"} }), []step{
-			{Event{Kind: Boot}, unit.Starting, unit.AtBoot, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Ready, Run: 1}, unit.Starting, unit.AtBoot, nil}, // before it is executed: cannot be
-			{Event{Kind: Spawned, Run: 1}, unit.Starting, unit.NotReady, []Effect{effect(Probe, 1)}},
-			{Event{Kind: Ready, Run: 1}, unit.Up, unit.AtBoot, []Effect{arm(StableTimer, 1, StableAfter)}},
-		}},
-		"a leader that ignores the stop signal": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Spawned, Run: 1}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 1, StableAfter)}},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Expired, Timer: GraceTimer, Run: 1}, unit.Stopping, unit.Asked, []Effect{effect(Kill, 1)}},
-			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1)}},
-			{Event{Kind: Empty, Run: 1}, unit.Down, unit.Asked, nil},
-		}},
-		"a crash, what it left behind, and the next run": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Spawned, Run: 1}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 1, StableAfter)}},
-			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Stopping, unit.Crashed, []Effect{effect(Sweep, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Expired, Timer: GraceTimer, Run: 1}, unit.Stopping, unit.Crashed, []Effect{effect(Kill, 1)}},
-			{Event{Kind: Empty, Run: 1}, unit.Backoff, unit.Crashed, []Effect{arm(BackoffTimer, 1, BackoffFirst)}},
-			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Starting, unit.Crashed, []Effect{effect(Spawn, 2)}},
-			{Event{Kind: Spawned, Run: 2}, unit.Up, unit.Crashed, []Effect{arm(StableTimer, 2, StableAfter)}},
-			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Up, unit.Crashed, nil}, // of an old run
-		}},
-		"failing to execute is an ordinary end": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: SpawnFailed, Run: 1, Exit: unit.Exit{Code: 127}, Err: "no such file"}, unit.Backoff, unit.CannotExecute, []Effect{arm(BackoffTimer, 1, BackoffFirst)}},
-			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Starting, unit.Crashed, []Effect{effect(Spawn, 2)}},
-			{Event{Kind: SpawnFailed, Run: 2, Exit: unit.Exit{Code: 127}, Err: "no such file"}, unit.Backoff, unit.CannotExecute, []Effect{arm(BackoffTimer, 2, 2*BackoffFirst)}},
-		}},
-		"stop in backoff ends the waiting": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: SpawnFailed, Run: 1, Exit: unit.Exit{Code: 127}, Err: "x"}, unit.Backoff, unit.CannotExecute, []Effect{arm(BackoffTimer, 1, BackoffFirst)}},
-			{Event{Kind: Stop}, unit.Down, unit.Asked, nil},
-			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Down, unit.Asked, nil},
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Starting, unit.Asked, nil},
-		}},
-		"restart of a stopped unit ends up": {service(), []step{
-			{Event{Kind: Restart}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-		}},
-		"restart waits for the old set": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Spawned, Run: 1}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 1, StableAfter)}},
-			{Event{Kind: Restart}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Exited, Run: 1}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1)}},
-			{Event{Kind: Empty, Run: 1}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-		}},
-		"stop before the leader exists": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Spawned, Run: 1}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Exited, Run: 1}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1)}},
-			{Event{Kind: Start}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Empty, Run: 1}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-		}},
-		"the container stops, in a hurry, before the leader exists": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Halt}, unit.Stopping, unit.ContainerStopping, nil},
-			{Event{Kind: Hurry}, unit.Stopping, unit.ContainerStopping, nil},
-			{Event{Kind: Spawned, Run: 1}, unit.Stopping, unit.ContainerStopping, []Effect{effect(Terminate, 1), effect(Kill, 1)}},
-			{Event{Kind: Exited, Run: 1, Exit: killed}, unit.Stopping, unit.ContainerStopping, []Effect{effect(Sweep, 1)}},
-			{Event{Kind: Start}, unit.Stopping, unit.ContainerStopping, nil},
-			{Event{Kind: Empty, Run: 1}, unit.Down, unit.ContainerStopping, nil},
-			{Event{Kind: Start}, unit.Down, unit.ContainerStopping, nil},
-		}},
-		"the container stops while one backs off": {service(), []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: SpawnFailed, Run: 1, Exit: unit.Exit{Code: 126}, Err: "x"}, unit.Backoff, unit.CannotExecute, []Effect{arm(BackoffTimer, 1, BackoffFirst)}},
-			{Event{Kind: Halt}, unit.Down, unit.ContainerStopping, nil},
-			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Down, unit.ContainerStopping, nil},
-		}},
-		"switched off": {service(func(s *unit.Spec) { s.Enabled = unit.Switch{} }), []step{
-			{Event{Kind: Boot}, unit.Disabled, unit.SwitchedOff, nil},
-			{Event{Kind: Start}, unit.Disabled, unit.SwitchedOff, nil},
-		}},
+		"start and stop": {service(), `
+			Start           => starting asked: Spawn 1
+			Spawned         => up asked: Arm stable 10s
+			Start           => up asked
+			Stop            => stopping asked: Terminate SIGTERM, Arm grace 5s
+			Stop            => stopping asked
+			Exited          => stopping asked: Sweep
+			Empty           => down asked
+			Expired grace   => down asked`},
+		"leave to start is waited for, and what for is said": {service(), `
+			no leave
+			Boot                           => waiting boot: Await
+			Held why awaits-dependency     => waiting awaits-dependency
+			Boot                           => waiting awaits-dependency
+			Held why awaits-turn           => waiting awaits-turn
+			Granted                        => starting boot: Spawn 1
+			Granted                        => starting boot
+			Held why awaits-calm           => starting boot
+			Refused                        => starting boot`},
+		"readiness": {service(withReadiness), `
+			Boot     => starting boot: Spawn 1
+			Ready    => starting boot
+			Spawned  => starting not-ready: Probe
+			Ready    => up boot: Arm stable 10s
+			Ready    => up boot`},
+		"a leader that ignores the stop signal": {service(), `
+			Start            => starting asked: Spawn 1
+			Spawned          => up asked: Arm stable 10s
+			Stop             => stopping asked: Terminate SIGTERM, Arm grace 5s
+			Expired grace    => stopping asked: Kill
+			check killed=true
+			Exited signal 9  => stopping asked: Sweep
+			Empty            => down asked
+			check exit=137 cause=asked asked=true`},
+		"a crash, what it left behind, and the next runs": {service(), `
+			Start            => starting asked: Spawn 1
+			Spawned          => up asked: Arm stable 10s
+			Exited signal 9  => stopping crashed: Sweep, Arm grace 5s
+			Expired grace    => stopping crashed: Kill
+			Empty            => starting crashed: Spawn 2
+			check failures=1 asked=false cause=crashed exit=137
+			Spawned          => up crashed: Arm stable 10s
+			Exited run 1     => up crashed
+			Empty run 1      => up crashed
+			Exited code 1    => stopping crashed: Sweep, Arm grace 5s
+			Empty            => backoff crashed: Arm backoff ~250ms
+			check failures=2
+			Expired backoff  => starting crashed: Spawn 3`},
+		"failing to execute is an ordinary end": {service(), `
+			Start                             => starting asked: Spawn 1
+			SpawnFailed code 127 err no-file  => starting crashed: Spawn 2
+			SpawnFailed code 127 err no-file  => backoff cannot-execute: Arm backoff ~250ms
+			check failures=2 error=no-file exit=127 executed=false asked=false
+			Expired backoff                   => starting crashed: Spawn 3
+			check error=
+			SpawnFailed code 127 err no-file  => backoff cannot-execute: Arm backoff ~500ms`},
+		"stop in backoff ends the waiting": {service(), `
+			Start                   => starting asked: Spawn 1
+			SpawnFailed             => starting crashed: Spawn 2
+			SpawnFailed             => backoff cannot-execute: Arm backoff ~250ms
+			Stop                    => down asked
+			check failures=0
+			Expired backoff         => down asked
+			Start                   => starting asked: Spawn 3
+			Expired backoff run 2   => starting asked
+			Expired backoff         => starting asked`},
+		"restart of a stopped unit ends up": {service(), `
+			Restart => starting asked: Spawn 1`},
+		"restart waits for the old set": {service(), `
+			Start    => starting asked: Spawn 1
+			Spawned  => up asked: Arm stable 10s
+			Restart  => stopping asked: Terminate SIGTERM, Arm grace 5s
+			Empty    => stopping asked
+			Exited   => stopping asked: Sweep
+			Empty    => starting asked: Spawn 2`},
+		"stop before the leader exists": {service(), `
+			Start    => starting asked: Spawn 1
+			Stop     => stopping asked
+			Spawned  => stopping asked: Terminate SIGTERM, Arm grace 5s
+			Exited   => stopping asked: Sweep
+			Start    => stopping asked
+			Empty    => starting asked: Spawn 2`},
+		"the container stops, in a hurry, before the leader exists": {service(), `
+			Start            => starting asked: Spawn 1
+			Halt             => stopping container-stopping
+			Hurry            => stopping container-stopping
+			Spawned          => stopping container-stopping: Kill
+			Exited signal 9  => stopping container-stopping: Sweep
+			Start            => stopping container-stopping
+			Empty            => down container-stopping
+			Start            => down container-stopping`},
+		"the container stops while one backs off": {service(), `
+			Start            => starting asked: Spawn 1
+			SpawnFailed      => starting crashed: Spawn 2
+			SpawnFailed      => backoff cannot-execute: Arm backoff ~250ms
+			Halt             => down container-stopping
+			Expired backoff  => down container-stopping`},
+		"switched off": {service(func(s *unit.Spec) { s.Enabled = unit.Switch{} }), `
+			Boot     => disabled switched-off
+			Start    => disabled switched-off
+			Restart  => disabled switched-off
+			Stop     => disabled switched-off`},
+		"a repeated answer counts once": {service(withReadiness, func(s *unit.Spec) { s.StartTimeout = time.Minute }), `
+			Start        => starting asked: Spawn 1
+			Spawned      => starting not-ready: Probe, Arm start 1m0s
+			Spawned      => starting not-ready
+			SpawnFailed  => starting not-ready
+			Ready        => up asked: Arm stable 10s
+			Spawned      => up asked
+			SpawnFailed  => up asked
+			Stop         => stopping asked: Terminate SIGTERM, Arm grace 5s
+			+4s Spawned  => stopping asked
+			SpawnFailed  => stopping asked
+			Exited       => stopping asked: Sweep
+			Exited       => stopping asked
+			Empty        => down asked
+			Empty        => down asked`},
 	} {
-		t.Run(name, func(t *testing.T) { walk(t, c.spec, c.steps) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			walk(t, c.spec, c.script)
+		})
 	}
 }
 
-// TestVerdicts: what an end that nobody asked for leads to.
+// TestVerdicts: what an end that nobody asked for leads to, seen from outside.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	rules := unit.ExitRules{{Code: 75}: unit.VerdictRestart, {Code: 78}: unit.VerdictFail, {Signal: unit.SIGTERM}: unit.VerdictDone}
@@ -175,19 +167,19 @@ func TestVerdicts(t *testing.T) {
 		state   unit.State
 		why     unit.Reason
 	}{
-		{unit.RestartAlways, unit.Exit{}, unit.Backoff, unit.Crashed},
+		{unit.RestartAlways, unit.Exit{}, unit.Waiting, unit.Crashed},
 		{unit.RestartAlways, unit.Exit{Code: 78}, unit.Failed, unit.ExitRule},
 		{unit.RestartOnFailure, unit.Exit{}, unit.Done, unit.RestartRule},
-		{unit.RestartOnFailure, unit.Exit{Code: 1}, unit.Backoff, unit.Crashed},
-		{unit.RestartOnFailure, unit.Exit{Signal: unit.SIGKILL}, unit.Backoff, unit.Crashed},
+		{unit.RestartOnFailure, unit.Exit{Code: 1}, unit.Waiting, unit.Crashed},
+		{unit.RestartOnFailure, unit.Exit{Signal: unit.SIGKILL}, unit.Waiting, unit.Crashed},
 		{unit.RestartOnFailure, unit.Exit{Signal: unit.SIGTERM}, unit.Done, unit.ExitRule},
 		{unit.RestartNever, unit.Exit{}, unit.Done, unit.RestartRule},
 		{unit.RestartNever, unit.Exit{Code: 1}, unit.Failed, unit.RestartRule},
-		{unit.RestartNever, unit.Exit{Code: 75}, unit.Backoff, unit.ExitRule},
+		{unit.RestartNever, unit.Exit{Code: 75}, unit.Waiting, unit.Crashed},
 	} {
 		spec := service(func(s *unit.Spec) { s.Restart, s.ExitRules = c.restart, rules })
 		u := New(spec)
-		for _, e := range []Event{{Kind: Start}, {Kind: Spawned, Run: 1}, {Kind: Exited, Run: 1, Exit: c.exit}, {Kind: Empty, Run: 1}} {
+		for _, e := range []Event{{Kind: Start}, {Kind: Granted}, {Kind: Spawned, Run: 1}, {Kind: Exited, Run: 1, Exit: c.exit}, {Kind: Empty, Run: 1}} {
 			u, _ = Next(spec, u, e)
 		}
 		if u.State != c.state || u.Reason != c.why {
@@ -196,160 +188,54 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestBackoff: 250 ms, doubling up to 30 s, and from the beginning after 10 s up or when a person starts it.
+// TestBackoff: at once, then 250 ms, doubling up to 30 s, and from the beginning after 10 s up.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
-	spec := service()
-	u := New(spec)
-	u, _ = Next(spec, u, Event{Kind: Boot})
-	crash := func() time.Duration {
-		for _, e := range []Event{{Kind: Spawned}, {Kind: Exited, Exit: unit.Exit{Code: 1}}, {Kind: Empty}} {
-			e.Run = u.Run
-			u, _ = Next(spec, u, e)
-		}
-		delay := u.Delay
-		u, _ = Next(spec, u, Event{Kind: Expired, Timer: BackoffTimer, Run: u.Run})
-		return delay
-	}
-	var delays []time.Duration
-	for range 9 {
-		delays = append(delays, crash()/time.Millisecond)
-	}
-	if want := []time.Duration{250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000}; !slices.Equal(delays, want) {
-		t.Errorf("delays %d ms, want %d", delays, want)
-	}
-	u, _ = Next(spec, u, Event{Kind: Spawned, Run: u.Run})
-	u, _ = Next(spec, u, Event{Kind: Expired, Timer: StableTimer, Run: u.Run})
-	u, _ = Next(spec, u, Event{Kind: Exited, Run: u.Run})
-	u, _ = Next(spec, u, Event{Kind: Empty, Run: u.Run})
-	if u.Delay != BackoffFirst {
-		t.Errorf("after a stable run the delay is %v", u.Delay)
-	}
-}
-
-// TestAnyOrder: whatever happens in whatever order, no two runs overlap, nothing
-// starts after the container began to stop, a run is killed at most once, an end
-// counts as asked for when somebody did, and a unit whose processes do what they
-// are told gets to where it was last asked to be.
-func TestAnyOrder(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		spec := service(func(s *unit.Spec) {
-			s.Restart = rapid.SampledFrom([]unit.RestartPolicy{unit.RestartAlways, unit.RestartOnFailure, unit.RestartNever}).Draw(t, "restart")
-			if rapid.Bool().Draw(t, "readiness") {
-				s.Readiness = &unit.Readiness{TCP: "localhost:1"}
-			}
-		})
-		u := New(spec)
-		var spawning, living uint64 // the run being executed, and the run whose set is not empty
-		halted, asked := false, false
-		var killed uint64 // the last run that was killed
+	spec := service(func(s *unit.Spec) { s.Backoff = unit.DefaultBackoff; s.Backoff.Jitter = 0 })
+	u, _ := Next(spec, New(spec), Event{Kind: Boot})
+	crash := func(stable bool) (wait time.Duration) {
 		send := func(e Event) {
-			before := u
-			if e.Kind == Stop || e.Kind == Restart || e.Kind == Halt {
-				asked = asked || before.Alive() && !before.Ended
-			}
+			e.Run = u.Run
 			var effects []Effect
 			u, effects = Next(spec, u, e)
 			for _, f := range effects {
-				if f.Run != u.Run {
-					t.Fatalf("an effect on run %d in run %d", f.Run, u.Run)
-				}
-				switch f.Kind {
-				case Spawn:
-					if spawning != 0 || living != 0 {
-						t.Fatalf("run %d begins while run %d lives (%+v)", f.Run, max(spawning, living), before)
-					}
-					if halted {
-						t.Fatalf("run %d begins after the container began to stop", f.Run)
-					}
-					spawning, asked = f.Run, false
-				case Kill:
-					if living != f.Run || killed == f.Run {
-						t.Fatalf("run %d is killed, of run %d; the last to be killed was %d", f.Run, living, killed)
-					}
-					killed = f.Run
-				case Terminate, Sweep, Probe:
-					if living != f.Run {
-						t.Fatalf("effect %d on run %d, which does not exist", f.Kind, f.Run)
-					}
+				if f.Kind == Arm && f.Timer == BackoffTimer {
+					wait = f.After
 				}
 			}
-			if e.Run == before.Run && e.Kind == Exited && u.Asked != asked {
-				t.Fatalf("the end of run %d counts as asked for: %v", u.Run, u.Asked)
-			}
-			if !u.Alive() && (spawning != 0 || living != 0) {
-				t.Fatalf("%s while a run lives", u.State)
-			}
 		}
-		ended := false
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			e := Event{Kind: EventKind(rapid.IntRange(0, int(eventKinds)-1).Draw(t, "kind"))}
-			e.Run = u.Run
-			if rapid.IntRange(0, 9).Draw(t, "stale") == 0 && u.Run > 0 {
-				e.Run--
-			}
-			e.Timer = Timer(rapid.IntRange(0, 2).Draw(t, "timer"))
-			e.Exit = unit.Exit{Code: rapid.IntRange(0, 2).Draw(t, "code")}
-			if e.Run == u.Run { // the kernel does not lie about the current run
-				switch e.Kind {
-				case Spawned:
-					if spawning == 0 {
-						continue
-					}
-					spawning, living, ended = 0, u.Run, false
-				case SpawnFailed:
-					if spawning == 0 {
-						continue
-					}
-					spawning, e.Err = 0, "cannot"
-				case Exited:
-					if living == 0 || ended {
-						continue
-					}
-					ended = true
-				case Empty:
-					if living == 0 || !ended {
-						continue
-					}
-					living = 0
-				}
-			}
-			halted = halted || e.Kind == Halt
-			send(e)
+		send(Event{Kind: Granted})
+		send(Event{Kind: Spawned})
+		if stable {
+			send(Event{Kind: Expired, Timer: StableTimer, Serial: u.armed[StableTimer]})
 		}
-		// Now somebody asks for one thing more, and the kernel does its part.
-		wish, want := Stop, unit.Down
-		if !halted && rapid.Bool().Draw(t, "up") {
-			wish, want = Start, unit.Up
-		}
-		send(Event{Kind: wish})
-		for spawning != 0 || living != 0 && u.State != unit.Up {
-			e := Event{Kind: Empty, Run: u.Run}
-			switch {
-			case spawning != 0:
-				e.Kind, spawning, living, ended = Spawned, 0, u.Run, false
-			case u.State == unit.Starting:
-				e.Kind = Ready
-			case !ended:
-				e.Kind, ended = Exited, true
-			default:
-				living = 0
-			}
-			send(e)
-		}
-		if u.State != want {
-			t.Fatalf("asked to be %s, it is %s (%+v)", want, u.State, u)
-		}
-	})
+		send(Event{Kind: Exited, Exit: unit.Exit{Code: 1}})
+		send(Event{Kind: Empty})
+		send(Event{Kind: Expired, Timer: BackoffTimer, Serial: u.armed[BackoffTimer]})
+		return wait
+	}
+	var delays []time.Duration
+	for range 11 {
+		delays = append(delays, crash(false)/time.Millisecond)
+	}
+	delays = append(delays, crash(true)/time.Millisecond, crash(false)/time.Millisecond)
+	if want := []time.Duration{0, 250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000, 0, 250}; !slices.Equal(delays, want) {
+		t.Errorf("delays %d ms, want %d", delays, want)
+	}
 }
 
-func BenchmarkNext(b *testing.B) {
-	spec := service()
-	for b.Loop() {
-		u := New(spec)
-		for _, e := range []Event{{Kind: Start}, {Kind: Spawned, Run: 1}, {Kind: Stop}, {Kind: Exited, Run: 1}, {Kind: Empty, Run: 1}} {
-			u, _ = Next(spec, u, e)
+// TestUnfit: a command that cannot be executed is judged like any other end, and says so.
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	for restart, want := range map[unit.RestartPolicy]unit.State{
+		unit.RestartAlways: unit.Waiting, unit.RestartOnFailure: unit.Waiting, unit.RestartNever: unit.Failed,
+	} {
+		spec := service(func(s *unit.Spec) { s.Restart = restart })
+		u, _ := Next(spec, New(spec), Event{Kind: Start})
+		u, _ = Next(spec, u, Event{Kind: Granted})
+		u, _ = Next(spec, u, Event{Kind: SpawnFailed, Run: 1, Exit: unit.Exit{Code: 127}, Err: "there is no such file"})
+		if u.State != want || u.Cause != unit.CannotExecute || u.ExecError != "there is no such file" || u.Exit.Code != 127 || u.Alive() {
+			t.Errorf("%s: %+v", restart, u)
 		}
 	}
 }

@@ -2,142 +2,147 @@ package lifecycle
 
 import (
 	"testing"
-	"time"
 
 	"pintle/internal/unit"
+)
+
+// What the scripts below begin with.
+const (
+	toUp = `
+		Start    => starting asked: Spawn 1
+		Spawned  => up asked: Arm stable 10s`
+	crashing = toUp + `
+		Exited code 1  => stopping crashed: Sweep, Arm grace 5s`
+	backingOff = `
+		Start          => starting asked: Spawn 1
+		SpawnFailed    => starting crashed: Spawn 2
+		Spawned        => up crashed: Arm stable 10s
+		Exited code 1  => stopping crashed: Sweep, Arm grace 5s
+		Empty          => backoff crashed: Arm backoff ~250ms`
 )
 
 // TestWishes: what becomes of a wish that comes while something else is under way.
 func TestWishes(t *testing.T) {
 	t.Parallel()
-	const grace = 5 * time.Second
-	code1 := unit.Exit{Code: 1}
-	ready := service(func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: "localhost:1"} })
-	toUp := []step{
-		{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-		{Event{Kind: Spawned, Run: 1}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 1, StableAfter)}},
-	}
-	crashing := append(toUp[:2:2],
-		step{Event{Kind: Exited, Run: 1, Exit: code1}, unit.Stopping, unit.Crashed, []Effect{effect(Sweep, 1), arm(GraceTimer, 1, grace)}})
-	backingOff := append(crashing[:3:3],
-		step{Event{Kind: Empty, Run: 1}, unit.Backoff, unit.Crashed, []Effect{arm(BackoffTimer, 1, BackoffFirst)}})
 	for name, c := range map[string]struct {
-		spec   *unit.Spec
-		before []step
-		steps  []step
-		asked  bool
-		failed int
+		spec          *unit.Spec
+		before, after string
 	}{
-		"start in backoff is by that person, and forgets the failures": {service(), backingOff, []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Starting, unit.Asked, nil},
-			{Event{Kind: Spawned, Run: 2}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 2, StableAfter)}},
-		}, false, 0},
-		"restart in backoff does not wait": {service(), backingOff, []step{
-			{Event{Kind: Restart}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-		}, false, 0},
-		"a late timer of the run that crashed does not end the backoff": {service(), backingOff, []step{
-			{Event{Kind: Expired, Timer: GraceTimer, Run: 1}, unit.Backoff, unit.Crashed, nil},
-			{Event{Kind: Expired, Timer: StableTimer, Run: 1}, unit.Backoff, unit.Crashed, nil},
-			{Event{Kind: Ready, Run: 1}, unit.Backoff, unit.Crashed, nil},
-		}, false, 1},
-		"start while a crash is cleaned up spares the backoff": {service(), crashing, []step{
-			{Event{Kind: Start}, unit.Stopping, unit.Crashed, nil},
-			{Event{Kind: Empty, Run: 1}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-		}, false, 0},
-		"stop while a crash is cleaned up ends down; the end was not asked for": {service(), crashing, []step{
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Empty, Run: 1}, unit.Down, unit.Asked, nil},
-		}, false, 0},
-		"the container stops while a crash is cleaned up": {service(), crashing, []step{
-			{Event{Kind: Halt}, unit.Stopping, unit.ContainerStopping, nil},
-			{Event{Kind: Stop}, unit.Stopping, unit.ContainerStopping, nil},
-			{Event{Kind: Empty, Run: 1}, unit.Down, unit.ContainerStopping, nil},
-		}, false, 0},
-		"the last wish counts": {service(), toUp, []step{
-			{Event{Kind: Restart}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Start}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Exited, Run: 1, Exit: code1}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1)}},
-			{Event{Kind: Empty, Run: 1}, unit.Down, unit.Asked, nil},
-		}, true, 0},
-		"restart while starting ends the run that is not ready": {ready, nil, []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Spawned, Run: 1}, unit.Starting, unit.NotReady, []Effect{effect(Probe, 1)}},
-			{Event{Kind: Restart}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Ready, Run: 1}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: Exited, Run: 1}, unit.Stopping, unit.Asked, []Effect{effect(Sweep, 1)}},
-			{Event{Kind: Empty, Run: 1}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-		}, true, 0},
-		"restart before the leader exists, which then cannot be executed": {service(), nil, []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Restart}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: SpawnFailed, Run: 1, Exit: code1, Err: "x"}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 2)}},
-		}, true, 0},
-		"stop before the leader exists, which then cannot be executed": {service(), nil, []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, nil},
-			{Event{Kind: SpawnFailed, Run: 1, Exit: code1, Err: "x"}, unit.Down, unit.Asked, nil},
-		}, true, 0},
-		"start of one that is starting or up changes nothing": {ready, nil, []step{
-			{Event{Kind: Boot}, unit.Starting, unit.AtBoot, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Start}, unit.Starting, unit.AtBoot, nil},
-			{Event{Kind: Spawned, Run: 1}, unit.Starting, unit.NotReady, []Effect{effect(Probe, 1)}},
-			{Event{Kind: Start}, unit.Starting, unit.NotReady, nil},
-			{Event{Kind: Ready, Run: 1}, unit.Up, unit.AtBoot, []Effect{arm(StableTimer, 1, StableAfter)}},
-			{Event{Kind: Start}, unit.Up, unit.AtBoot, nil},
-		}, false, 0},
-		"a leader that dies before it is ready": {ready, nil, []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Spawned, Run: 1}, unit.Starting, unit.NotReady, []Effect{effect(Probe, 1)}},
-			{Event{Kind: Exited, Run: 1, Exit: code1}, unit.Stopping, unit.Crashed, []Effect{effect(Sweep, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Ready, Run: 1}, unit.Stopping, unit.Crashed, nil},
-			{Event{Kind: Empty, Run: 1}, unit.Backoff, unit.Crashed, []Effect{arm(BackoffTimer, 1, BackoffFirst)}},
-		}, false, 1},
-		"a hurry while stopping kills once": {service(), toUp, []step{
-			{Event{Kind: Halt}, unit.Stopping, unit.ContainerStopping, []Effect{effect(Terminate, 1), arm(GraceTimer, 1, grace)}},
-			{Event{Kind: Hurry}, unit.Stopping, unit.ContainerStopping, []Effect{effect(Kill, 1)}},
-			{Event{Kind: Expired, Timer: GraceTimer, Run: 1}, unit.Stopping, unit.ContainerStopping, nil},
-			{Event{Kind: Hurry}, unit.Stopping, unit.ContainerStopping, nil},
-		}, true, 0},
-		"a hurry before the end leaves no grace": {service(), nil, []step{
-			{Event{Kind: Start}, unit.Starting, unit.Asked, []Effect{effect(Spawn, 1)}},
-			{Event{Kind: Hurry}, unit.Starting, unit.Asked, nil},
-			{Event{Kind: Spawned, Run: 1}, unit.Up, unit.Asked, []Effect{arm(StableTimer, 1, StableAfter)}},
-			{Event{Kind: Stop}, unit.Stopping, unit.Asked, []Effect{effect(Terminate, 1), effect(Kill, 1)}},
-		}, true, 0},
-		"a hurry leaves what a crash left behind no grace either": {service(), toUp, []step{
-			{Event{Kind: Hurry}, unit.Up, unit.Asked, nil},
-			{Event{Kind: Exited, Run: 1, Exit: code1}, unit.Stopping, unit.Crashed, []Effect{effect(Sweep, 1), effect(Kill, 1)}},
-		}, false, 0},
-		"nothing starts once the container stops": {service(), backingOff, []step{
-			{Event{Kind: Halt}, unit.Down, unit.ContainerStopping, nil},
-			{Event{Kind: Expired, Timer: BackoffTimer, Run: 1}, unit.Down, unit.ContainerStopping, nil},
-			{Event{Kind: Boot}, unit.Down, unit.ContainerStopping, nil},
-			{Event{Kind: Restart}, unit.Down, unit.ContainerStopping, nil},
-		}, false, 1},
+		"start in backoff is by that person, and forgets the failures": {service(), backingOff, `
+			Start                  => starting asked: Spawn 3
+			check failures=0
+			Expired backoff run 2  => starting asked
+			Spawned                => up asked: Arm stable 10s`},
+		"restart in backoff does not wait": {service(), backingOff, `
+			Restart  => starting asked: Spawn 3
+			check failures=0`},
+		"start while it waits to be started again is by that person": {service(), crashing, `
+			no leave
+			Empty    => waiting crashed: Await
+			check failures=1
+			Start    => waiting crashed
+			check failures=0
+			Granted  => starting asked: Spawn 2`},
+		"stop while it waits": {service(), crashing, `
+			no leave
+			Empty    => waiting crashed: Await
+			Stop     => down asked
+			Granted  => down asked
+			Held why awaits-turn  => down asked
+			Refused  => down asked
+			check failures=0`},
+		"a late timer of the run that crashed does not end the backoff": {service(), backingOff, `
+			Expired grace   => backoff crashed
+			Expired stable  => backoff crashed
+			Ready           => backoff crashed
+			Follow          => backoff crashed
+			Boot            => backoff crashed
+			check failures=2 asked=false`},
+		"start while a crash is cleaned up spares the backoff": {service(), crashing, `
+			Start  => stopping crashed
+			Empty  => starting asked: Spawn 2
+			check failures=0 asked=false`},
+		"stop while a crash is cleaned up ends down; the end was not asked for": {service(), crashing, `
+			Stop   => stopping asked
+			Empty  => down asked
+			check failures=0 asked=false cause=crashed`},
+		"the container stops while a crash is cleaned up": {service(), crashing, `
+			Halt   => stopping container-stopping
+			Stop   => stopping container-stopping
+			Empty  => down container-stopping
+			check failures=0 asked=false`},
+		"the last wish counts": {service(), toUp, `
+			Restart        => stopping asked: Terminate SIGTERM, Arm grace 5s
+			Stop           => stopping asked
+			Start          => stopping asked
+			Stop           => stopping asked
+			Exited code 1  => stopping asked: Sweep
+			Empty          => down asked
+			check failures=0 asked=true cause=asked`},
+		"a reload's wishes say so": {service(), toUp, `
+			Restart why changed  => stopping changed: Terminate SIGTERM, Arm grace 5s
+			Exited               => stopping changed: Sweep
+			Empty                => starting changed: Spawn 2
+			Spawned              => up changed: Arm stable 10s
+			Stop why dropped     => stopping dropped: Terminate SIGTERM, Arm grace 5s
+			Exited               => stopping dropped: Sweep
+			Empty                => down dropped`},
+		"restart while starting ends the run that is not ready": {service(withReadiness), ``, `
+			Start    => starting asked: Spawn 1
+			Spawned  => starting not-ready: Probe
+			Restart  => stopping asked: Terminate SIGTERM, Arm grace 5s
+			Ready    => stopping asked
+			Exited   => stopping asked: Sweep
+			Empty    => starting asked: Spawn 2
+			check asked=true failures=0`},
+		"restart before the leader exists, which then cannot be executed": {service(), ``, `
+			Start               => starting asked: Spawn 1
+			Restart             => stopping asked
+			SpawnFailed code 1  => starting asked: Spawn 2
+			check asked=true failures=0`},
+		"stop before the leader exists, which then cannot be executed": {service(), ``, `
+			Start               => starting asked: Spawn 1
+			Stop                => stopping asked
+			SpawnFailed code 1  => down asked
+			check asked=true failures=0`},
+		"start of one that is starting or up changes nothing": {service(withReadiness), ``, `
+			Boot     => starting boot: Spawn 1
+			Start    => starting boot
+			Spawned  => starting not-ready: Probe
+			Start    => starting not-ready
+			Ready    => up boot: Arm stable 10s
+			Start    => up boot`},
+		"a leader that dies before it is ready": {service(withReadiness), ``, `
+			Start          => starting asked: Spawn 1
+			Spawned        => starting not-ready: Probe
+			Exited code 1  => stopping crashed: Sweep, Arm grace 5s
+			Ready          => stopping crashed
+			Empty          => starting crashed: Spawn 2
+			check failures=1 asked=false`},
+		"a hurry while stopping kills once": {service(), toUp, `
+			Halt           => stopping container-stopping: Terminate SIGTERM, Arm grace 5s
+			Hurry          => stopping container-stopping: Kill
+			Expired grace  => stopping container-stopping
+			Hurry          => stopping container-stopping
+			check asked=true`},
+		"a hurry before the end leaves no grace": {service(), ``, `
+			Start    => starting asked: Spawn 1
+			Hurry    => starting asked
+			Spawned  => up asked: Arm stable 10s
+			Stop     => stopping asked: Kill`},
+		"a hurry leaves what a crash left behind no grace either": {service(), toUp, `
+			Hurry          => up asked
+			Exited code 1  => stopping crashed: Sweep, Kill`},
+		"nothing starts once the container stops": {service(), backingOff, `
+			Halt             => down container-stopping
+			Expired backoff  => down container-stopping
+			Boot             => down container-stopping
+			Restart          => down container-stopping
+			Start            => down container-stopping`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := walk(t, c.spec, append(c.before[:len(c.before):len(c.before)], c.steps...))
-			if u.Asked != c.asked || u.Failures != c.failed {
-				t.Errorf("asked for: %v; failures in a row: %d", u.Asked, u.Failures)
-			}
+			t.Parallel()
+			walk(t, c.spec, c.before, c.after)
 		})
-	}
-}
-
-// TestUnfit: a command that cannot be executed is judged like any other end, and says so.
-func TestUnfit(t *testing.T) {
-	t.Parallel()
-	for restart, want := range map[unit.RestartPolicy]unit.State{
-		unit.RestartAlways: unit.Backoff, unit.RestartOnFailure: unit.Backoff, unit.RestartNever: unit.Failed,
-	} {
-		spec := service(func(s *unit.Spec) { s.Restart = restart })
-		u, _ := Next(spec, New(spec), Event{Kind: Start})
-		u, _ = Next(spec, u, Event{Kind: SpawnFailed, Run: 1, Exit: unit.Exit{Code: 127}, Err: "there is no such file"})
-		if u.State != want || u.Reason != unit.CannotExecute || u.ExecError != "there is no such file" || u.Exit.Code != 127 || u.Alive() {
-			t.Errorf("%s: %+v", restart, u)
-		}
 	}
 }

@@ -54,7 +54,7 @@ func TestALyingMark(t *testing.T) {
 		lied, honest := liar.hears("lie"), liar.hears("honest")
 		other.hears("stray")
 
-		other.Terminate(unit.SIGTERM)
+		other.Terminate(unit.SIGTERM, unit.TargetGroup)
 		other.ends()
 		other.sweep()
 		for left := range other.left {
@@ -86,8 +86,8 @@ func TestALyingMark(t *testing.T) {
 // TestNobodyGetsOthersKilled: what a process can do to seem to be somebody else's,
 // or to make somebody else's seem its own, does not make pintle signal them.
 func TestNobodyGetsOthersKilled(t *testing.T) {
-	alone(t, surroundings{PID1: true, Caps: dockerCaps}, func(t *testing.T) {
-		w := newWorld(t)
+	inBothForms(t, surroundings{PID1: true, Caps: dockerCaps}, func(w *world) {
+		t := w.t
 		theirs := w.start(victim.does("fork [ setsid fork [ clear say stray sleep ] exit 0 ] fork [ say child sleep ] say leader sleep"))
 		same := w.start(hostile.does("fork [ setsid fork [ say stray sleep ] exit 0 ] say leader sleep")) // the same user's other run
 		others := []process{theirs.hears("stray"), theirs.hears("child"), theirs.hears("leader"), same.hears("stray"), same.hears("leader")}
@@ -100,7 +100,7 @@ func TestNobodyGetsOthersKilled(t *testing.T) {
 		} {
 			l := w.start(hostile.does("say ready " + words))
 			l.hears("ready")
-			l.Terminate(unit.SIGTERM)
+			l.Terminate(unit.SIGTERM, unit.TargetGroup)
 			l.Kill()
 			l.ends()
 			l.sweep()
@@ -112,8 +112,8 @@ func TestNobodyGetsOthersKilled(t *testing.T) {
 
 // TestForksDoNotHoldUpOthers: one user's processes that come and go all the time do not keep another run from being empty.
 func TestForksDoNotHoldUpOthers(t *testing.T) {
-	alone(t, surroundings{PID1: true, Caps: dockerCaps}, func(t *testing.T) {
-		w := newWorld(t)
+	inBothForms(t, surroundings{PID1: true, Caps: dockerCaps}, func(w *world) {
+		t := w.t
 		for range 4 {
 			w.start(hostile.does("say ready forks")).hears("ready")
 		}
@@ -132,11 +132,11 @@ func TestForksDoNotHoldUpOthers(t *testing.T) {
 
 // TestAStormEnds: 200 processes that are deaf to SIGTERM, in a session of their own.
 func TestAStormEnds(t *testing.T) {
-	alone(t, surroundings{PID1: true, Caps: dockerCaps}, func(t *testing.T) {
-		w := newWorld(t)
+	inBothForms(t, surroundings{PID1: true, Caps: dockerCaps}, func(w *world) {
+		t := w.t
 		l := w.start(hostile.does("fork [ setsid fork [ storm 200 say storm forks ] exit 0 ] say leader sleep"))
 		l.hears("storm")
-		l.Terminate(unit.SIGTERM)
+		l.Terminate(unit.SIGTERM, unit.TargetGroup)
 		l.ends()
 		l.sweep()
 		l.Kill()

@@ -15,7 +15,7 @@ func BenchmarkStart(b *testing.B) {
 			if id != nil {
 				needRoot(b)
 			}
-			k, err := New(Options{})
+			k, err := New(Options{Sets: SetsAttribution})
 			must(b, err)
 			defer k.Close()
 			ended := make(chan unit.Exit, 1)
@@ -30,6 +30,34 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
+// BenchmarkLives is 100 runs' whole lives at a time, with their sweeps, as somebody else and as root.
+func BenchmarkLives(b *testing.B) {
+	needRoot(b)
+	for name, id := range map[string]*Identity{"user": {Name: "nobody", UID: 65534, GID: 65534}, "root": nil} {
+		for _, sets := range []Sets{SetsCgroup, SetsAttribution} {
+			b.Run(name+"/"+string(sets), func(b *testing.B) {
+				k, err := New(Options{Sets: sets})
+				must(b, err)
+				defer k.Close()
+				empty := make(chan bool, 100)
+				for b.Loop() {
+					for i := range 100 {
+						ended := make(chan unit.Exit, 1)
+						c := Command{Path: "/bin/true", Args: []string{"true"}, Identity: id, Unit: "true", Number: uint64(i)}
+						r, err := k.Start(c, Hooks{Exited: func(e unit.Exit) { ended <- e }})
+						must(b, err)
+						<-ended
+						r.Sweep(func() { empty <- true }, nil)
+					}
+					for range 100 {
+						<-empty
+					}
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkScan reads all of /proc.
 func BenchmarkScan(b *testing.B) {
 	n := 0
@@ -41,7 +69,7 @@ func BenchmarkScan(b *testing.B) {
 
 // BenchmarkCensus is one look at a run of 300 processes, whose marks are read.
 func BenchmarkCensus(b *testing.B) {
-	k, err := New(Options{})
+	k, err := New(Options{Sets: SetsAttribution})
 	must(b, err)
 	defer k.Close()
 	r, out, err := Pipe()
@@ -57,7 +85,7 @@ func BenchmarkCensus(b *testing.B) {
 	for b.Loop() {
 		c := census{k: k, marks: map[process]string{}}
 		look := &Run{k: k, pid: run.pid, mark: run.mark}
-		c.attribute(c.look(), []*Run{look})
+		c.attribute(c.look([]*Run{look}, true), []*Run{look})
 		if len(look.set.members) != 301 {
 			b.Fatalf("%d members", len(look.set.members))
 		}

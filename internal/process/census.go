@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"pintle/internal/unit"
 )
 
 // How long the census waits to look again when no child's end made it look
@@ -37,6 +37,7 @@ type census struct {
 
 	mu      sync.Mutex
 	watched map[*Run]bool
+	strays  []chan<- []Left // who asked for them
 
 	marks map[process]string // what readMark found, for as long as any run is watched
 }
@@ -78,12 +79,14 @@ func (c *census) run() {
 	}
 }
 
-// look is one look at all processes.
+// look is one look at all processes, or at those in some cgroups.
 type look struct {
 	all      map[int]info
-	leaderOf map[int]*Run // by pid, as it was before the look
-	made     bool         // a process was made meanwhile
-	blank    bool         // an orphan could not be recognised yet
+	whole    bool               // all are all that there are
+	grouped  map[*Run][]process // what was in the runs' cgroups
+	leaderOf map[int]*Run       // by pid, as it was before the look
+	made     bool               // a process was made meanwhile
+	blank    bool               // an orphan could not be recognised yet
 }
 
 // maxDoubts is how often a run may be looked at again for what may have been missed.
@@ -105,23 +108,44 @@ func (c *census) take() time.Duration {
 	asked := make(map[*Run]wishes, len(c.watched))
 	for r := range c.watched {
 		asked[r] = r.set.wishes
-		r.set.terminate = 0
+		r.set.terminate, r.set.note = nil, false
 		if r.set.last() {
 			delete(c.watched, r)
 		}
 	}
+	strays := c.strays
+	c.strays = nil
 	c.mu.Unlock()
-	if len(asked) == 0 {
+	if len(asked)+len(strays) == 0 {
 		clear(c.marks)
 		return 0
 	}
-	l := c.look()
-	c.attribute(l, slices.Collect(maps.Keys(asked)))
+	runs := slices.Collect(maps.Keys(asked))
+	if len(strays) > 0 {
+		runs = union(runs, c.k.living())
+	}
+	l := c.look(runs, len(strays) > 0 || slices.ContainsFunc(runs, func(r *Run) bool { return r.needsAll(asked[r]) }))
+	nobodys := c.attribute(l, runs)
+	for _, asker := range strays {
+		asker <- nobodys // has room for it
+	}
 	var wait time.Duration
 	for r, w := range asked {
 		wait = shorter(wait, c.serve(r, w, l))
 	}
 	return wait
+}
+
+// needsAll tells whether a look at the run's cgroup is not enough for what was wished.
+func (r *Run) needsAll(w wishes) bool {
+	switch {
+	case !r.owner().confined:
+		return true
+	case r.of == nil:
+		return false
+	}
+	toSet := func(t termination) bool { return t.target == unit.TargetSet }
+	return w.sweep != nil || w.kill || slices.ContainsFunc(w.terminate, toSet)
 }
 
 func shorter(a, b time.Duration) time.Duration {
@@ -131,167 +155,66 @@ func shorter(a, b time.Duration) time.Duration {
 	return a
 }
 
-func (c *census) look() *look {
-	l := &look{leaderOf: map[int]*Run{}}
+// look looks at all processes, or only at those in the cgroups of runs.
+func (c *census) look(runs []*Run, whole bool) *look {
+	l := &look{whole: whole, grouped: map[*Run][]process{}, leaderOf: map[int]*Run{}}
 	c.k.mu.Lock()
-	for pid, r := range c.k.leaders {
-		l.leaderOf[pid] = r
-	}
+	maps.Copy(l.leaderOf, c.k.leaders)
 	c.k.mu.Unlock()
-	newest := newestPid()
-	l.all = scan()
-	l.made = newestPid() != newest
+	if whole {
+		newest := newestPid()
+		l.all = scan()
+		l.made = newestPid() != newest
+	} else {
+		l.all = map[int]info{}
+		for _, r := range runs {
+			for p := range r.set.members {
+				l.read(p.pid)
+			}
+			for _, pid := range r.pids() {
+				l.read(pid)
+			}
+		}
+	}
+	// Only now: a number that is in a cgroup after its process was looked at is that process, or that process has ended.
+	for _, r := range runs {
+		for _, pid := range r.pids() {
+			if p, ok := l.all[pid]; ok {
+				l.grouped[r] = append(l.grouped[r], p.process)
+			}
+		}
+	}
 	return l
 }
 
-// attribute adds to each run's members what belongs to it, and removes what has ended.
-//
-// A process may belong to several runs: it can put another run's mark on its
-// children, but that must not take them away from its own.
-func (c *census) attribute(l *look, runs []*Run) {
-	known := index(l, runs)
-	self := unix.Getpid()
-	belongs := make(map[int][]*Run, len(l.all))
-	var runsOf func(p info, depth int) []*Run
-	runsOf = func(p info, depth int) []*Run {
-		if found, ok := belongs[p.pid]; ok {
-			return found
-		}
-		belongs[p.pid] = nil // also ends a cycle, which numbers used again during the scan can make
-		var found []*Run
-		if r := l.leaderOf[p.pid]; r != nil {
-			found = known.byMark[r.mark]
-		} else {
-			if parent, ok := parentOf(l.all, p); ok && p.ppid != self && depth < maxDepth {
-				found = runsOf(parent, depth+1)
-			}
-			found = union(found, known.byProcess[p.process], known.byMark[c.mark(p, l)], known.byNumber[p.session], known.byNumber[p.pgrp])
-		}
-		belongs[p.pid] = found
-		return found
-	}
-	inUse := map[*Run]bool{}
-	for pid, p := range l.all {
-		if pid == self || !descends(l.all, p, self) {
-			continue
-		}
-		for _, r := range runsOf(p, 0) {
-			note(r, p)
-			if p.session == r.pid || p.pgrp == r.pid {
-				inUse[r] = true
-			}
-		}
-		for _, r := range known.everything {
-			note(r, p)
-		}
-	}
-	for _, r := range runs {
-		if l.leaderOf[r.pid] != r && !inUse[r] {
-			r.set.numbers = anybodys
-		}
+func (l *look) read(pid int) {
+	if p, ok := readProcess(pid); ok {
+		l.all[pid] = p
 	}
 }
 
-// watchedRuns are runs by what their processes can be recognised by.
-type watchedRuns struct {
-	byProcess  map[process][]*Run // what was seen to belong to them before
-	byMark     map[string][]*Run
-	byNumber   map[int][]*Run // session, or process group
-	everything []*Run
-}
-
-func index(l *look, runs []*Run) watchedRuns {
-	known := watchedRuns{byProcess: map[process][]*Run{}, byMark: map[string][]*Run{}, byNumber: map[int][]*Run{}}
-	for _, r := range runs {
-		if r.set.members == nil {
-			r.set.members = map[process]member{}
-		}
-		for p := range r.set.members {
-			if now, ok := l.all[p.pid]; !ok || now.process != p {
-				delete(r.set.members, p) // ended
-			} else if !r.set.all {
-				known.byProcess[p] = append(known.byProcess[p], r)
-			}
-		}
-		if r.set.all {
-			known.everything = append(known.everything, r)
-			continue
-		}
-		known.byMark[r.mark] = []*Run{r}
-		if _, again := l.all[r.pid]; again && l.leaderOf[r.pid] != r {
-			r.set.numbers = anybodys // somebody else has it already
-		}
-		if r.set.numbers == ours {
-			known.byNumber[r.pid] = append(known.byNumber[r.pid], r)
-		}
+// pids lists what is in the run's cgroup.
+func (r *Run) pids() []int {
+	if r.cgroup == "" {
+		return nil
 	}
-	return known
-}
-
-// union is a with what else is in others. It leaves a as it is.
-func union(a []*Run, others ...[]*Run) []*Run {
-	for _, b := range others {
-		for _, r := range b {
-			if !slices.Contains(a, r) {
-				a = append(slices.Clip(a), r)
-			}
-		}
-	}
-	return a
-}
-
-func note(r *Run, p info) {
-	if _, known := r.set.members[p.process]; !known {
-		r.set.members[p.process] = member{}
-	}
-}
-
-// mark is the mark that a process carries, or "".
-func (c *census) mark(p info, l *look) string {
-	if mark, ok := c.marks[p.process]; ok {
-		return mark
-	}
-	mark, sure := readMark(p)
-	if mark != "" {
-		c.marks[p.process] = mark
-	}
-	if !sure && p.ppid == unix.Getpid() { // else it is its parent's run that counts
-		l.blank = true
-	}
-	return mark
-}
-
-// maxDepth bounds walks from child to parent: deeper trees are not real, cycles are an artefact of the scan.
-const maxDepth = 1 << 12
-
-// descends tells whether p is a descendant of the process self.
-func descends(all map[int]info, p info, self int) bool {
-	for range maxDepth {
-		if p.ppid == self {
-			return true // self is not in need of a check: while it asks, nobody else has its number
-		}
-		parent, ok := parentOf(all, p)
-		if !ok {
-			return false
-		}
-		p = parent
-	}
-	return false
+	return r.cgroup.pids()
 }
 
 // serve does what was wished of one run, and returns after which time to look again.
 func (c *census) serve(r *Run, w wishes, l *look) time.Duration {
-	if w.terminate != 0 {
-		r.terminate(unix.Signal(w.terminate))
+	for _, t := range w.terminate {
+		r.terminate(t)
 	}
 	switch {
 	case w.kill:
-		r.end(true, unix.SIGKILL)
+		r.kill()
 	case w.sweep != nil:
-		r.end(false, unix.SIGTERM, unix.SIGCONT)
+		r.tell()
 	}
+	populated := (w.kill || w.sweep != nil) && r.populated()
 	if w.sweep == nil {
-		if w.kill && len(r.set.members) > 0 {
+		if w.kill && (populated || len(r.set.members) > 0) {
 			return lookAgainKill
 		}
 		return 0
@@ -303,18 +226,29 @@ func (c *census) serve(r *Run, w wishes, l *look) time.Duration {
 	switch {
 	case len(left) == 0 && r.set.all && c.k.leading():
 		return lookAgainKill // ended, and about to be reaped
-	case len(left) == 0 && r.set.doubts < l.maxDoubts():
-		r.set.doubts++
-		return lookAgainDoubt
-	case len(left) == 0:
-		c.mu.Lock()
-		r.set.over = true
-		delete(c.watched, r)
-		c.mu.Unlock()
+	case len(left) == 0 && !populated && (r.set.doubts >= l.maxDoubts() || r.confined) && c.over(r, w):
+		r.forget()
 		w.sweep()
 		return 0
+	case len(left) == 0 && populated && c.k.cgroups.changes != nil:
+		return lookAgain // nobody that has a number here, or who is just ending; the change will be told
+	case len(left) == 0:
+		r.set.doubts++
+		return lookAgainDoubt
 	case w.kill:
 		return lookAgainKill
 	}
 	return lookAgain
+}
+
+// over has the run be over, unless another one came to belong to it since the look was taken.
+func (c *census) over(r *Run, w wishes) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.set.joining > 0 || r.set.joins != w.joins {
+		return false
+	}
+	r.set.over = true
+	delete(c.watched, r)
+	return true
 }

@@ -111,13 +111,12 @@ func CanSwitch() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("pintle runs as uid %d, and only root can switch users", os.Geteuid())
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return fmt.Errorf("cannot read pintle's capabilities: %w", err)
+	own, err := ownCapabilities()
+	if err != nil {
+		return err
 	}
 	const need = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-	if data[0].Effective&need != need {
+	if own.effective&need != need {
 		return errors.New("this container has no CAP_SETUID and CAP_SETGID; leave them in, or start it as that user (docker run --user)")
 	}
 	return nil

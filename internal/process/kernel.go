@@ -5,15 +5,24 @@
 // reaped in one place, and no exit status of a run is lost to it. A signal never
 // reaches a process that merely inherited a number: a leader is signalled only
 // while it has not been reaped, any other process through a descriptor of it.
-// And a run is empty only when no process that can be attributed to it is left:
-// its session, its process group, its descendants, and whatever carries the
-// run's mark in its initial environment.
+// And a run is empty only when no process of it is left.
 //
-// What it does not see is an orphan that left its session and hid its mark
-// before a census saw it: one that cleared or overwrote its environment, or that
-// lets nobody look (PR_SET_DUMPABLE) where pintle has no CAP_SYS_PTRACE. Nor does
-// it catch what forks and ends faster than a census can look. Such strays are
-// still pintle's descendants, and end with the container.
+// Which those are is known in one of two ways. Where a cgroup (version 2) can be
+// made, each run has one of its own: it holds every process of the run whatever
+// that does, tells when none is left, and is killed at once. A process that is
+// root, or is pintle's user where that may make cgroups, can move itself out of
+// it; so for a run that is not of another, ordinary user the second way counts as
+// well. A user who gets root's rights later (a set-user-ID program that lets him,
+// CAP_DAC_OVERRIDE) can leave his run unseen.
+//
+// The other way is attribution: to a run belong its session, its process group,
+// its descendants, and whatever carries the run's mark in its initial
+// environment. What that does not see is an orphan that left its session and hid
+// its mark before a census saw it: one that cleared or overwrote its environment,
+// or that lets nobody look (PR_SET_DUMPABLE) where pintle has no CAP_SYS_PTRACE.
+// Nor does it catch what forks and ends faster than a census can look. Such
+// strays are still pintle's descendants: Strays lists them, and Everything ends
+// them, with the same exception.
 //
 // A process is never somebody's because it says so to his harm: what it can put
 // on itself, a mark, a session, a group or a parent, can only add it to a run
@@ -42,10 +51,12 @@ type Kernel struct {
 	// reaped before it is known, and a leader that is in leaders can't have been reaped: its number is its own.
 	mu      sync.Mutex
 	leaders map[int]*Run
+	runs    map[string]*Run // by mark, all that may still have processes, but for those that belong to another one's set
 	stopped func(pid int, sig unit.Signal)
 
-	census *census
-	done   chan struct{}
+	cgroups *cgroups // nil where runs get none
+	census  *census
+	done    chan struct{}
 }
 
 // Options for New.
@@ -54,7 +65,22 @@ type Options struct {
 	Log *slog.Logger
 	// Stopped is told when a leader was stopped by a signal (not ended); nil for nobody. It must not block.
 	Stopped func(pid int, sig unit.Signal)
+	// Sets is the means by which a run's processes are found; the zero value is SetsAuto.
+	Sets Sets
 }
+
+// Sets is a means by which a run's processes are told from others.
+type Sets string
+
+// The means.
+const (
+	// SetsAuto is SetsCgroup where that can be had, else SetsAttribution.
+	SetsAuto Sets = "auto"
+	// SetsCgroup is a cgroup v2 for each run. New fails where that can't be had.
+	SetsCgroup Sets = "cgroup"
+	// SetsAttribution is session, process group, descent and mark.
+	SetsAttribution Sets = "attribution"
+)
 
 // New makes this process the reaper of all its descendants: it becomes a child
 // subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), which as PID 1 it is already.
@@ -73,8 +99,17 @@ func New(o Options) (*Kernel, error) {
 	k := &Kernel{
 		log:     o.Log,
 		leaders: map[int]*Run{},
+		runs:    map[string]*Run{},
 		stopped: o.Stopped,
 		done:    make(chan struct{}),
+	}
+	if o.Sets != SetsAttribution {
+		var err error
+		if k.cgroups, err = openCgroups(); err != nil && o.Sets == SetsCgroup {
+			return nil, err
+		} else if err != nil {
+			k.log.Debug(err.Error())
+		}
 	}
 	k.census = &census{k: k, kick: make(chan struct{}, 1), watched: map[*Run]bool{}, marks: map[process]string{}}
 	children := make(chan os.Signal, 1)
@@ -91,14 +126,31 @@ func New(o Options) (*Kernel, error) {
 		}
 	}()
 	go k.census.run()
+	if k.cgroups != nil && k.cgroups.changes != nil {
+		go k.cgroups.listen(k.census.wake)
+	}
 	return k, nil
 }
 
-// Close ends the Kernel's goroutines. Children that are left are not reaped any more.
-func (k *Kernel) Close() { close(k.done) }
+// Close ends the Kernel's goroutines, and removes its cgroups. Children that are left are not reaped any more.
+func (k *Kernel) Close() {
+	close(k.done)
+	if k.cgroups != nil {
+		_ = k.cgroups.close() // what is not empty stays
+	}
+}
 
 // Sets says by which means the processes of a run are told from others.
-func (k *Kernel) Sets() string { return "session, process group, descent and mark" }
+func (k *Kernel) Sets() string {
+	const attribution = "session, process group, descent and mark"
+	switch {
+	case k.cgroups == nil:
+		return attribution
+	case os.Geteuid() == 0:
+		return "cgroup v2"
+	}
+	return "cgroup v2, " + attribution // see Run.confined
+}
 
 // reap takes every exit status there is.
 func (k *Kernel) reap() {
@@ -136,6 +188,7 @@ func (k *Kernel) reapOne(ended *bool) bool {
 	default:
 		*ended = true
 		delete(k.leaders, pid)
+		r.noteLeftovers()
 		e := unit.Exit{Code: status.ExitStatus()}
 		if status.Signaled() {
 			e = unit.Exit{Signal: unit.Signal(status.Signal())}

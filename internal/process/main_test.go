@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -60,6 +61,8 @@ type surroundings struct {
 	Blocked  []int  // signals that it finds blocked
 	Before   string // "zombie": it has a child that has ended, "open": a descriptor 7 that is not close-on-exec
 	Soft     uint64 // its soft limit of open files; 0 for the same
+	Cgroup   bool   // there is a cgroup2 file system
+	Delegate string // the name of a cgroup of its own, which belongs to its user and in which it is
 	Terminal bool   // it leads a session whose terminal is its standard input; the other side is descriptor 3
 }
 
@@ -91,7 +94,7 @@ func alone(t *testing.T, s surroundings, body func(t *testing.T)) {
 		body(t)
 		return
 	}
-	if s.PID1 || s.Files != nil || s.Caps != nil || s.NoCaps || s.UID != 0 || s.Groups != nil {
+	if s.PID1 || s.Cgroup || s.Delegate != "" || s.Files != nil || s.Caps != nil || s.NoCaps || s.UID != 0 || s.Groups != nil {
 		needRoot(t)
 	}
 	t.Parallel()
@@ -108,7 +111,7 @@ func alone(t *testing.T, s surroundings, body func(t *testing.T)) {
 	if s.PID1 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWPID | unix.CLONE_NEWNS
 	}
-	if s.Files != nil {
+	if s.Files != nil || s.Cgroup || s.Delegate != "" {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNS
 	}
 	var out bytes.Buffer
@@ -119,6 +122,9 @@ func alone(t *testing.T, s surroundings, body func(t *testing.T)) {
 		f.Close() // the terminal hangs up when the last one does
 	}
 	err := cmd.Wait()
+	if places, err := ownPlaces(); err == nil && s.Delegate != "" {
+		_ = cgroup(filepath.Join(places[0].dir, s.Delegate)).remove()
+	}
 	_, _ = file.Seek(0, 0)
 	_, _ = out.ReadFrom(file)
 	if err != nil || bytes.Contains(out.Bytes(), []byte("no tests to run")) {
@@ -159,7 +165,7 @@ func enter(text string) error {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return err
 	}
-	if s.PID1 || s.Files != nil {
+	if s.PID1 || s.Cgroup || s.Delegate != "" || s.Files != nil {
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			return fmt.Errorf("cannot make the mounts private: %w", err)
 		}
@@ -167,6 +173,16 @@ func enter(text string) error {
 	if s.PID1 {
 		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 			return fmt.Errorf("cannot mount /proc: %w", err)
+		}
+	}
+	if s.Cgroup || s.Delegate != "" {
+		if err := mountCgroup(); err != nil {
+			return fmt.Errorf("cannot mount cgroup2: %w", err)
+		}
+	}
+	if s.Delegate != "" {
+		if err := delegate(s); err != nil {
+			return fmt.Errorf("cannot delegate a cgroup: %w", err)
 		}
 	}
 	for path, content := range s.Files {
@@ -216,6 +232,24 @@ func enter(text string) error {
 	return syscall.Exec("/proc/self/exe", os.Args, environ)
 }
 
+// mountCgroup mounts a cgroup2 file system, which nobody else sees, where there is none that can be used.
+func mountCgroup() error {
+	if places, err := ownPlaces(); err == nil && unix.Access(places[0].dir, unix.W_OK) == nil {
+		return nil
+	}
+	return unix.Mount("cgroup2", "/mnt", "cgroup2", 0, "")
+}
+
+func delegate(s surroundings) error {
+	places, err := ownPlaces()
+	if err != nil {
+		return err
+	}
+	dir := cgroup(filepath.Join(places[0].dir, s.Delegate))
+	return errors.Join(os.MkdirAll(string(dir), 0o755), os.Chown(string(dir), s.UID, s.GID),
+		os.Chown(dir.file("cgroup.procs"), s.UID, s.GID), dir.write("cgroup.procs", "0"))
+}
+
 func replace(path, content string) error {
 	f, err := os.CreateTemp("", "replaced")
 	if err != nil {
@@ -229,11 +263,7 @@ func replace(path, content string) error {
 // become takes capabilities, groups and user as described. It changes this thread only, which is the one that executes.
 func become(s surroundings) error {
 	if s.Groups != nil || s.UID != 0 {
-		groups := make([]uint32, len(s.Groups)+1)
-		for i, g := range s.Groups {
-			groups[i] = uint32(g)
-		}
-		if err := rawSetgroups(groups[:len(s.Groups)]); err != nil {
+		if err := setGroups(s.Groups); err != nil {
 			return fmt.Errorf("cannot set groups: %w", err)
 		}
 	}
@@ -247,13 +277,13 @@ func become(s surroundings) error {
 		}
 	}
 	if s.GID != 0 {
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(s.GID), uintptr(s.GID), uintptr(s.GID)); errno != 0 {
-			return fmt.Errorf("cannot set gid: %w", errno)
+		if err := setAll(unix.SYS_SETRESGID, s.GID); err != nil {
+			return fmt.Errorf("cannot set gid: %w", err)
 		}
 	}
 	if s.UID != 0 {
-		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(s.UID), uintptr(s.UID), uintptr(s.UID)); errno != 0 {
-			return fmt.Errorf("cannot set uid: %w", errno)
+		if err := setAll(unix.SYS_SETRESUID, s.UID); err != nil {
+			return fmt.Errorf("cannot set uid: %w", err)
 		}
 	}
 	return nil
@@ -297,12 +327,18 @@ type world struct {
 	stopped chan unit.Signal
 }
 
-// newWorld makes this process's Kernel, and sees to it that nothing is left of it.
+// newWorld makes this process's Kernel, which attributes processes to runs, and sees to it that nothing is left of it.
 func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldOf(t, SetsAttribution)
+}
+
+// newWorldOf does the same with another means.
+func newWorldOf(t testing.TB, sets Sets) *world {
 	t.Helper()
 	w := &world{t: t, stopped: make(chan unit.Signal, 16)}
 	var err error
-	w.Kernel, err = New(Options{Log: w.log.logger(), Stopped: func(_ int, s unit.Signal) {
+	w.Kernel, err = New(Options{Log: w.log.logger(), Sets: sets, Stopped: func(_ int, s unit.Signal) {
 		select {
 		case w.stopped <- s:
 		default:
@@ -317,6 +353,11 @@ func newWorld(t testing.TB) *world {
 		within(t, "everything gone at the end of the test", gone)
 		eventually(t, "every zombie reaped", childless)
 		w.Close()
+		if w.cgroups != nil {
+			if _, err := os.Stat(string(w.cgroups.base)); err == nil {
+				t.Errorf("%s is left", w.cgroups.base)
+			}
+		}
 		goleak.VerifyNone(t)
 		if t.Failed() {
 			t.Logf("the Kernel said:\n%s", w.log.String())
@@ -471,4 +512,21 @@ func mustBeGone(t testing.TB, all ...process) {
 // childless tells whether this process has no child, not even one that has ended and waits to be reaped.
 func childless() bool {
 	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD
+}
+
+// inBothForms runs a test on real processes twice: with a cgroup for each run, and without.
+func inBothForms(t *testing.T, s surroundings, body func(w *world)) {
+	t.Run(string(SetsCgroup), func(t *testing.T) {
+		s := s
+		s.Cgroup = true
+		alone(t, s, func(t *testing.T) { body(newWorldOf(t, SetsCgroup)) })
+	})
+	attributed(t, s, body)
+}
+
+// attributed runs a test without cgroups.
+func attributed(t *testing.T, s surroundings, body func(w *world)) {
+	t.Run(string(SetsAttribution), func(t *testing.T) {
+		alone(t, s, func(t *testing.T) { body(newWorldOf(t, SetsAttribution)) })
+	})
 }

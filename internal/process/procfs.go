@@ -70,12 +70,18 @@ func parentOf(all map[int]info, p info) (info, bool) {
 
 // readProcess reads /proc/PID/stat (proc(5)). It fails for a process that is gone or a zombie.
 func readProcess(pid int) (info, bool) {
+	p, ended, ok := readProcessOrZombie(pid)
+	return p, ok && !ended
+}
+
+// readProcessOrZombie tells a zombie, which has ended and only waits to be reaped, from what is alive.
+func readProcessOrZombie(pid int) (p info, ended, ok bool) {
 	var buf [1024]byte // the line has about fifty numbers and a command of at most 64 bytes
 	data := readStat(pid, buf[:])
 	// The command stands in parentheses and may hold anything, parentheses too; the rest has none.
 	left, right := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
 	if left < 0 || right < left {
-		return info{}, false
+		return info{}, false, false
 	}
 	// Field n of proc(5) is number[n-3]; the state, which is a letter, is number[0].
 	var number [20]uint64
@@ -91,15 +97,15 @@ func readProcess(pid int) (info, bool) {
 		i++
 	}
 	threads, start := number[17], number[19]
-	if i < len(number) || state == 'X' || state == 'Z' && threads <= 1 {
-		return info{}, false
+	if i < len(number) || state == 'X' {
+		return info{}, false, false
 	}
 	return info{
 		process: process{pid, start},
 		ppid:    int(number[1]), pgrp: int(number[2]), session: int(number[3]),
 		command:  printable(data[left+1 : right]),
 		headless: state == 'Z',
-	}, true
+	}, state == 'Z' && threads <= 1, true
 }
 
 // readStat reads /proc/PID/stat into buf. It is what a look at all processes consists of, so it does without an os.File.

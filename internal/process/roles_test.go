@@ -23,6 +23,7 @@ import (
 //
 //	exit N | die SIG | sleep | spin    the last word of a part
 //	say W                          writes "W pid" to standard output
+//	ready N W                      writes "W\n" to descriptor N
 //	eof                            waits for the end of standard input
 //	fork [ WORDS ]                 makes a child with a part of its own
 //	setsid | setpgid N | stop | ignore SIG | nodump | subreaper
@@ -31,6 +32,8 @@ import (
 //	threadexit                     ends its main thread, another goes on
 //	zombies N | storm N            has N children that have ended | that sleep
 //	again N                        executes itself N times, one after the other
+//	bomb N                         attacks: makes copies of itself that do the same, until its user has N processes
+//	cgroup DIR                     moves itself into a cgroup
 //	forks | stoppers               attacks: makes processes | stops all it may stop, as fast as it can, for ever
 //	terminal                       writes "pid true" where OpenTerminal takes standard input for its own terminal
 //	raw                            puts the terminal at standard input into raw mode
@@ -67,6 +70,8 @@ func play(words []string) int {
 			time.Sleep(time.Hour)
 		case "say":
 			fmt.Println(arg(), os.Getpid())
+		case "ready":
+			_, err = unix.Write(number(), []byte(arg()+"\n"))
 		case "eof":
 			_, err = io.Copy(io.Discard, os.Stdin)
 		case "fork":
@@ -104,6 +109,10 @@ func play(words []string) int {
 			if n := number(); n > 0 {
 				err = syscall.Exec("/proc/self/exe", append([]string{roleName, "again", strconv.Itoa(n - 1)}, words...), os.Environ())
 			}
+		case "bomb":
+			err = bomb(uint64(number()))
+		case "cgroup":
+			err = cgroup(arg()).write("cgroup.procs", "0")
 		case "forks":
 			err = forks()
 		case "terminal":
@@ -248,6 +257,27 @@ func forks() error {
 	}
 }
 
+// bomb is an attack: all that it makes make more, whenever there is room again.
+func bomb(n uint64) error {
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+		return err
+	}
+	fork(explode)
+	sleepForever()
+	return nil
+}
+
+//go:norace
+//go:nosplit
+func explode() {
+	pause := unix.Timespec{Nsec: 1e5}
+	for {
+		if _, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0); errno != 0 {
+			_, _, _ = syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, uintptr(unsafe.Pointer(&pause)), 0, 0, 0)
+		}
+	}
+}
+
 // stoppers is an attack: it stops, as fast as it can, all processes that its user may stop.
 func stoppers() {
 	for os.Getuid() != 0 { // root would stop the machine
@@ -293,16 +323,6 @@ func (l *lines) String() string {
 }
 
 func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-// rawSetgroups is setgroups(2) for this thread alone.
-func rawSetgroups(groups []uint32) error {
-	groups = append(groups, 0) // so that there is a first one to point to
-	_, _, errno := syscall.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)-1), uintptr(unsafe.Pointer(&groups[0])), 0)
-	if errno != 0 {
-		return errno
-	}
-	return nil
-}
 
 // What a signal does to a process.
 const (

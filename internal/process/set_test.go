@@ -45,8 +45,12 @@ func TestStoppedMeansEmpty(t *testing.T) {
 		"root in a group":      {surroundings{PID1: true, Caps: dockerCaps}, &Identity{Name: "root", GID: 50}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			alone(t, s.surroundings, func(t *testing.T) {
-				w := newWorld(t)
+			forms := inBothForms
+			if s.UID != 0 {
+				forms = attributed // it may make no cgroup
+			}
+			forms(t, s.surroundings, func(w *world) {
+				t := w.t
 				lives := map[string]*life{}
 				for name, words := range escapes {
 					c := as(words + " say leader sleep")
@@ -59,7 +63,7 @@ func TestStoppedMeansEmpty(t *testing.T) {
 						eventually(t, "its stop", func() bool { return stateOf(p.pid) == "T" })
 					}
 					l.hears("leader")
-					l.Terminate(unit.SIGTERM)
+					l.Terminate(unit.SIGTERM, unit.TargetGroup)
 					if e := l.ends(); e.Signal != unit.SIGTERM {
 						t.Errorf("%s: the leader %v", name, e)
 					}
@@ -89,8 +93,8 @@ func TestStoppedMeansEmpty(t *testing.T) {
 
 // TestACrashIsSweptToo: the leader ends by itself, and nobody had looked before.
 func TestACrashIsSweptToo(t *testing.T) {
-	alone(t, surroundings{PID1: true, Caps: dockerCaps}, func(t *testing.T) {
-		w := newWorld(t)
+	inBothForms(t, surroundings{PID1: true, Caps: dockerCaps}, func(w *world) {
+		t := w.t
 		for _, name := range []string{"group", "session", "double", "stopped", "cleared", "liar", "headless"} {
 			c := as(escapes[name] + " say leader exit 3")
 			c.Identity = &hostile
@@ -119,7 +123,7 @@ func TestAHeadlessLeader(t *testing.T) {
 		w := newWorld(t)
 		l := w.start(as("threadexit ignore TERM say leader sleep"))
 		p := l.hears("leader")
-		l.Terminate(unit.SIGTERM)
+		l.Terminate(unit.SIGTERM, unit.TargetGroup)
 		mustLive(t, p)
 		l.Kill()
 		if e := l.ends(); e.Signal != unit.SIGKILL {
@@ -137,13 +141,13 @@ func TestTerminateReachesTheGroup(t *testing.T) {
 		l.hears("leader")
 		within(t, "the stop", w.stopped)
 		eventually(t, "the child stopped", func() bool { return stateOf(child.pid) == "T" })
-		l.Terminate(unit.Signal(unix.SIGUSR2)) // the declared signal, not always TERM
-		l.Terminate(unit.SIGTERM)
+		l.Terminate(unit.Signal(unix.SIGUSR2), unit.TargetGroup) // the declared signal, not always TERM
+		l.Terminate(unit.SIGTERM, unit.TargetGroup)
 		if e := l.ends(); e.Signal != unit.SIGTERM {
 			t.Errorf("the leader %v", e)
 		}
 		eventually(t, "the child gone", func() bool { return !alive(child) })
-		l.Terminate(unit.SIGTERM) // to nobody
+		l.Terminate(unit.SIGTERM, unit.TargetGroup) // to nobody
 		if err := l.Signal(unit.SIGTERM); err != nil {
 			t.Error(err)
 		}
@@ -202,8 +206,8 @@ func TestOtherRunsAreLeftAlone(t *testing.T) {
 func TestEverything(t *testing.T) {
 	for name, s := range map[string]surroundings{"PID 1": {PID1: true}, "subreaper": {}} {
 		t.Run(name, func(t *testing.T) {
-			alone(t, s, func(t *testing.T) {
-				w := newWorld(t)
+			inBothForms(t, s, func(w *world) {
+				t := w.t
 				var all []process
 				var lives []*life
 				for _, words := range []string{
@@ -268,7 +272,7 @@ func TestWhatWasSeenIsRemembered(t *testing.T) {
 		stdin.Close()
 		l.hears("foreign")
 		l.hears("leader")
-		l.Terminate(unit.SIGTERM)
+		l.Terminate(unit.SIGTERM, unit.TargetGroup)
 		l.ends()
 		l.sweep()
 		within(t, "the first reported", l.left)
@@ -285,8 +289,8 @@ func TestWhatWasSeenIsRemembered(t *testing.T) {
 
 // TestAReport names what is left, whenever that changes.
 func TestAReport(t *testing.T) {
-	alone(t, surroundings{}, func(t *testing.T) {
-		w := newWorld(t)
+	inBothForms(t, surroundings{}, func(w *world) {
+		t := w.t
 		l := w.start(as("fork [ setsid ignore TERM say one sleep ] fork [ setsid ignore TERM say two sleep ] say leader exit 0"))
 		one, two := l.hears("one"), l.hears("two")
 		l.ends()
@@ -342,7 +346,7 @@ func TestANumberUsedAgain(t *testing.T) {
 		old.emptied()
 		mustBeGone(t, deaf)
 		mustLive(t, orphan, heir.hears("leader"))
-		heir.Terminate(unit.SIGTERM)
+		heir.Terminate(unit.SIGTERM, unit.TargetGroup)
 		heir.ends()
 		heir.sweep()
 		heir.emptied()
@@ -449,7 +453,7 @@ func TestDoubtsEnd(t *testing.T) {
 	t.Parallel()
 	for _, l := range []*look{{}, {made: true}, {blank: true}, {made: true, blank: true}} {
 		c := &census{}
-		r, told := &Run{}, 0
+		r, told := &Run{k: &Kernel{}}, 0
 		for i := range l.maxDoubts() + 1 {
 			if told > 0 {
 				t.Errorf("it was told empty after %d doubtful looks", i)

@@ -25,7 +25,7 @@ func TestSignalsWithoutCapKill(t *testing.T) {
 				stray, same := l.hears("stray"), l.hears("same")
 				l.hears("leader")
 				must(t, l.Signal(unit.Signal(unix.SIGCONT)))
-				l.Terminate(unit.SIGTERM)
+				l.Terminate(unit.SIGTERM, unit.TargetGroup)
 				if e := l.ends(); e != (unit.Exit{Signal: unit.SIGTERM}) {
 					t.Errorf("the leader %v", e)
 				}

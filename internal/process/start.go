@@ -1,7 +1,6 @@
 package process
 
 import (
-	"crypto/rand"
 	"fmt"
 	"os"
 	"runtime"
@@ -25,15 +24,28 @@ type Command struct {
 	Dir string
 	// Identity is who it runs as; nil for pintle's own.
 	Identity *Identity
-	// Files are its standard input, output and error; nil for /dev/null. It gets no other descriptor.
+	// Files are its standard input, output and error; nil for /dev/null. It gets no other descriptor but Ready.
 	Files [3]*os.File
+	// Ready is its descriptor number ReadyFD, from 3 to MaxReadyFD; nil for none.
+	Ready   *os.File
+	ReadyFD int
+	// Attributes are what else it gets: limits, capabilities and the like.
+	Attributes unit.Attributes
 	// Terminal is set for the program that gets the terminal on Files[0]: it stays in pintle's session, as the
 	// foreground process group. Every other one gets a session of its own.
 	Terminal bool
 	// Unit and Number are the run, for the mark.
 	Unit   unit.Name
 	Number uint64
+	// Of is the run whose process set the new process belongs to, as a probe of it does or a command that stops it: what
+	// ends that run ends this process too, with whatever it leaves; a run that is swept, killed or over takes none. Nil for
+	// a set of its own.
+	Of *Run
 }
+
+// MaxReadyFD is the highest number that Command.Ready can have: it is below every usual limit of open files, and
+// those between are closed one by one while pintle waits.
+const MaxReadyFD = 255
 
 // Hooks are told about a run. They are called in order, from the reaper or with
 // the reaper held, so they must not block and must not call the Kernel.
@@ -66,6 +78,7 @@ type Run struct {
 	pid   int
 	mark  string
 	hooks Hooks
+	belonging
 
 	// step is set while the leader is in the exec step: the hooks have to wait. The Kernel's mutex guards it.
 	step *pending
@@ -78,17 +91,18 @@ func (r *Run) Pid() int { return r.pid }
 
 // Start executes a command as the leader of a new run. Every error is an
 // *ExecError, and then no process is left of the attempt.
-func (k *Kernel) Start(c Command, h Hooks) (*Run, error) {
+func (k *Kernel) Start(c Command, h Hooks) (run *Run, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	// The first part is new for each run. So only those can put a run's mark on another process who can read the run's
-	// own environment: its user and root. Anybody else could have a stop of it wait for his processes.
-	mark := fmt.Sprintf("%s/%s/%d", rand.Text(), c.Unit, c.Number)
-	attr := &syscall.ProcAttr{
-		Env: append([]string{markName + "=" + mark}, c.Env...),
-		Sys: &syscall.SysProcAttr{Setsid: !c.Terminal, Setpgid: c.Terminal},
+	r := &Run{k: k, hooks: h}
+	attr := &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: !c.Terminal, Setpgid: c.Terminal}}
+	enlisted, err := r.enlist(&c, attr.Sys)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { enlisted(run != nil) }()
+	attr.Env = append([]string{markName + "=" + r.mark}, c.Env...)
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, execError(126, "cannot open %s: %w", os.DevNull, err)
@@ -100,8 +114,10 @@ func (k *Kernel) Start(c Command, h Hooks) (*Run, error) {
 		}
 		attr.Files = append(attr.Files, f.Fd())
 	}
-	r := &Run{k: k, mark: mark, hooks: h}
-	if c.Terminal || c.switches() {
+	if c.Ready != nil {
+		attr.Files = descriptor(attr.Files, c.ReadyFD, c.Ready)
+	}
+	if c.needsStep() {
 		if err := r.startByStep(c, attr); err != nil {
 			return nil, err
 		}
@@ -118,6 +134,16 @@ func (k *Kernel) Start(c Command, h Hooks) (*Run, error) {
 	return r, nil
 }
 
+// descriptor has a child's descriptor n be the file f; those below that nothing is said of are closed.
+func descriptor(files []uintptr, n int, f *os.File) []uintptr {
+	const closed = ^uintptr(0)
+	for len(files) <= n {
+		files = append(files, closed)
+	}
+	files[n] = f.Fd()
+	return files
+}
+
 // check refuses what can't be executed by anybody.
 func (c *Command) check() error {
 	if len(c.Args) == 0 {
@@ -129,6 +155,12 @@ func (c *Command) check() error {
 		if slices.ContainsFunc(list, func(s string) bool { return strings.IndexByte(s, 0) >= 0 }) {
 			return execError(126, "cannot execute %q: a zero byte, which ends a string, is in its %s", c.Path, what)
 		}
+	}
+	if c.Ready != nil && (c.ReadyFD < 3 || c.ReadyFD > MaxReadyFD) {
+		return execError(126, "cannot execute %s: it can be given no descriptor %d to say that it is ready; only 3 to %d", c.Path, c.ReadyFD, MaxReadyFD)
+	}
+	if _, err := readAttributes(c.Attributes); err != nil {
+		return execError(126, "%w", err)
 	}
 	if c.switches() {
 		if err := CanSwitch(); err != nil {
@@ -147,7 +179,7 @@ func (r *Run) fork(path string, args []string, attr *syscall.ProcAttr) error {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &before); err != nil {
 		return err
 	}
-	pid, err := syscall.ForkExec(path, args, attr)
+	pid, err := r.forkExec(path, args, attr)
 	if maskErr := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); err == nil && maskErr != nil {
 		r.k.log.Warn(fmt.Sprintf("cannot block signals again: %v", maskErr))
 	}
@@ -156,6 +188,9 @@ func (r *Run) fork(path string, args []string, attr *syscall.ProcAttr) error {
 	}
 	r.pid = pid
 	r.k.leaders[pid] = r
+	if r.of == nil {
+		r.k.runs[r.mark] = r
+	}
 	return nil
 }
 

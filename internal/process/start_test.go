@@ -62,7 +62,8 @@ func TestCannotExecute(t *testing.T) {
 			{name: "user's way", command: Command{Path: inSecret}, user: "permission denied for a directory on the way to it (user victim"},
 			{name: "user's directory", command: Command{Path: sh, Dir: secret}, user: "its working directory is not usable"},
 		} {
-			for who, id := range map[string]*Identity{"self": nil, "user": &victim} {
+			for who, base := range ways() {
+				id := base.Identity
 				if c.says == "" && id == nil {
 					continue // root may
 				}
@@ -72,7 +73,7 @@ func TestCannotExecute(t *testing.T) {
 				}
 				before := openDescriptors(t)
 				command := c.command
-				command.Identity = id
+				command.Identity, command.Attributes = id, base.Attributes
 				command.Files = [3]*os.File{nil, os.Stderr, os.Stderr}
 				if command.Args == nil {
 					command.Args = []string{c.name}
@@ -130,50 +131,6 @@ func openDescriptors(t testing.TB) []string {
 	return list
 }
 
-// TestWhatAChildGets: nothing but what the command says, whatever pintle itself
-// was started with: no other descriptor, no ignored and no blocked signal, and the
-// soft limit of open files that the container has, not the one that Go's runtime
-// gives itself.
-func TestWhatAChildGets(t *testing.T) {
-	odd := []int{1, 2, 10, 13, 15, 17, 20, 21, 22, 34, 40, 64}
-	s := surroundings{Before: "open", Soft: 1000, Ignored: odd, Blocked: odd}
-	alone(t, s, func(t *testing.T) {
-		w := newWorld(t)
-		whoever := map[string]*Identity{"self": nil}
-		if os.Geteuid() == 0 {
-			whoever["user"] = &victim
-		}
-		for who, id := range whoever {
-			run := func(args ...string) (said []string) {
-				l := w.start(Command{Path: args[0], Args: args, Identity: id, Env: []string{"PATH=/bin"}})
-				for line := range l.said {
-					said = append(said, line)
-				}
-				if e := l.ends(); !e.Success() {
-					t.Errorf("%v %v", args, e)
-				}
-				return said
-			}
-			if fds := run("/bin/ls", "/proc/self/fd"); !slices.Equal(fds, []string{"0", "1", "2", "3"}) { // 3 is ls's own
-				t.Errorf("%s: it has %v open", who, fds)
-			}
-			for _, line := range run("/bin/cat", "/proc/self/status", "/proc/self/limits") {
-				field := strings.Fields(line)
-				switch {
-				case field[0] == "SigIgn:" || field[0] == "SigBlk:":
-					if strings.Trim(field[1], "0") != "" {
-						t.Errorf("%s: %s", who, line)
-					}
-				case strings.HasPrefix(line, "Max open files"):
-					if field[3] != "1000" {
-						t.Errorf("%s: %s", who, line)
-					}
-				}
-			}
-		}
-	})
-}
-
 // TestWhatACommandSays: a child has the arguments, the environment with the mark first, the directory, and a session of its own.
 func TestWhatACommandSays(t *testing.T) {
 	alone(t, surroundings{}, func(t *testing.T) {
@@ -224,7 +181,7 @@ func TestStepWithoutAnybody(t *testing.T) {
 				t.Errorf("%q was taken for the exec step", args)
 			}
 		}
-		if failure := execute("nonsense", "", "/bin/true", nil); failure.Code != 126 {
+		if failure := new(step).read("nonsense"); failure == nil || failure.Code != 126 {
 			t.Error(failure)
 		}
 	})

@@ -27,21 +27,35 @@ import (
 //     something, the thread that made it stands still, and with it soon all of
 //     pintle. Whoever may signal the child could stop it for ever just then
 //     (SIGSTOP), and its own user may.
+//   - It gives itself the unit's attributes: limits, capabilities and the like.
 //
-// A program that has no terminal and pintle's own user is executed without this step.
+// A program that has no terminal, pintle's own user and no attributes is executed without this step.
 const execStepName = "pintle-exec"
-
-// stepChannel is the descriptor on which a step that fails says why. It closes when the program is executed.
-const stepChannel = 3
 
 // step is what the exec step is to do.
 type step struct {
-	Terminal bool
-	Identity *Identity // nil for no change
+	Terminal   bool
+	Identity   *Identity // nil for no change
+	Attributes unit.Attributes
+	// Channel is the descriptor on which a step that fails says why. It closes when the program is executed.
+	Channel int
+}
+
+// needsStep tells whether the command is executed by way of the exec step.
+func (c *Command) needsStep() bool {
+	return c.Terminal || !c.Attributes.IsZero() || c.switches()
+}
+
+// stepChannel is a descriptor that the program itself does not get.
+func (c *Command) stepChannel() int {
+	if c.Ready != nil && c.ReadyFD == 3 {
+		return 4
+	}
+	return 3
 }
 
 func (c *Command) stepArgs() ([]string, error) {
-	s := step{Terminal: c.Terminal}
+	s := step{Terminal: c.Terminal, Attributes: c.Attributes, Channel: c.stepChannel()}
 	if c.switches() {
 		s.Identity = c.Identity
 	}
@@ -56,53 +70,55 @@ func IsExecStep(args []string) bool { return len(args) > 4 && args[0] == execSte
 // exit code for that. Why it failed it tells the pintle that started it, or
 // stderr where that does not listen any more.
 func ExecStep(args []string, stderr io.Writer) int {
-	runtime.LockOSThread() // this thread's signal mask is the program's
-	unix.CloseOnExec(stepChannel)
-	failure := execute(args[1], args[2], args[3], args[4:])
-	if _, err := unix.Write(stepChannel, fmt.Appendf(nil, "%d %s", failure.Code, failure)); err != nil {
+	runtime.LockOSThread() // this thread's signal mask and credentials are the program's
+	s := step{Channel: -1}
+	failure := s.read(args[1])
+	if failure == nil {
+		unix.CloseOnExec(s.Channel)
+		failure = s.execute(args[2], args[3], args[4:])
+	}
+	if _, err := unix.Write(s.Channel, fmt.Appendf(nil, "%d %s", failure.Code, failure)); err != nil {
 		fmt.Fprintln(stderr, "pintle:", failure)
 	}
 	return failure.Code
 }
 
-func execute(text, dir, path string, args []string) *ExecError {
-	var s step
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return execError(126, "cannot execute %s: %w", path, err)
+func (s *step) read(text string) *ExecError {
+	if err := json.Unmarshal([]byte(text), s); err != nil {
+		return execError(126, "cannot read what the exec step is to do: %w", err)
 	}
+	return nil
+}
+
+// execute does what this thread's last rights are needed for first, and last what takes rights away.
+func (s *step) execute(dir, path string, args []string) *ExecError {
 	if s.Terminal {
 		_ = fromBackground(func() error {
 			return unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, unix.Getpgrp()) // a terminal that is gone is the program's to find out
 		})
 	}
-	c := Command{Path: path, Dir: dir, Identity: s.Identity}
+	a, err := readAttributes(s.Attributes)
+	if err == nil {
+		err = a.asPintle()
+	}
+	if err != nil {
+		return execError(126, "%w", err)
+	}
 	if s.Identity != nil {
 		if err := s.Identity.become(); err != nil {
 			return execError(126, "cannot run as user %s (uid %d): %w", s.Identity.Name, s.Identity.UID, err)
 		}
 	}
+	if err := a.afterwards(); err != nil {
+		return execError(126, "%w", err)
+	}
+	c := Command{Path: path, Dir: dir, Identity: s.Identity}
 	if dir != "" {
 		if err := os.Chdir(dir); err != nil {
 			return diagnose(c, err)
 		}
 	}
 	return diagnose(c, syscall.Exec(path, args, os.Environ()))
-}
-
-// become makes this process one of the user's, for good.
-func (id *Identity) become() error {
-	err := syscall.Setgroups(id.Groups)
-	if err == nil {
-		err = syscall.Setresgid(id.GID, id.GID, id.GID)
-	}
-	if err == nil {
-		err = syscall.Setresuid(id.UID, id.UID, id.UID)
-	}
-	if err == unix.EINVAL {
-		return fmt.Errorf("one of its ids is not mapped in this container's user namespace (uid %d, gid %d, groups %v): %w",
-			id.UID, id.GID, id.Groups, err)
-	}
-	return err
 }
 
 // pending is a leader that is in the exec step.
@@ -138,7 +154,7 @@ func (r *Run) startByStep(c Command, attr *syscall.ProcAttr) error {
 		return execError(126, "cannot execute %s: %w", c.Path, err)
 	}
 	defer said.Close()
-	attr.Files = append(attr.Files, say.Fd())
+	attr.Files = descriptor(attr.Files, c.stepChannel(), say)
 	p := &pending{said: said, gone: make(chan struct{})}
 	r.k.mu.Lock()
 	r.step = p

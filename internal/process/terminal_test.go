@@ -225,7 +225,7 @@ func TestALeaderInAnotherGroup(t *testing.T) {
 		l := w.start(onIt(as(fmt.Sprintf("fork [ say child sleep ] setpgid %d say ready sleep", unix.Getpgrp()))))
 		child := l.hears("child")
 		l.hears("ready")
-		l.Terminate(unit.SIGTERM)
+		l.Terminate(unit.SIGTERM, unit.TargetGroup)
 		if e := l.ends(); e.Signal != unit.SIGTERM {
 			t.Errorf("it %v", e)
 		}

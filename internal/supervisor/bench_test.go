@@ -17,7 +17,7 @@ import (
 func benchmark(b *testing.B, k *process.Kernel, services []unit.Spec) *Supervisor {
 	kept, _ := store.Open(store.Options{})
 	book := logs.NewBook(logs.Options{})
-	s := New(Options{Services: services, Kernel: k, Store: kept, Logs: book, Log: slogTo(&lines{})})
+	s := New(Options{Services: services, Kernel: NewKernel(k), Store: kept, Logs: book, Log: slogTo(&lines{})})
 	b.Cleanup(func() {
 		s.Close()
 		_ = kept.Close(context.Background())

@@ -22,24 +22,28 @@ import (
 func inBubble(t *testing.T, o Options, body func(t *testing.T, s *Supervisor), said ...string) {
 	t.Helper()
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var log lines
-		o.Log = slogTo(&log)
-		o.Logs = logs.NewBook(logs.Options{Now: time.Now})
-		o.Store, _ = store.Open(store.Options{})
-		s := New(o)
-		s.Boot()
-		body(t, s)
-		s.Close()
-		if err := o.Store.Close(t.Context()); err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) { bubble(t, o, body, said...) })
+}
+
+// bubble is inBubble where there is one already.
+func bubble(t *testing.T, o Options, body func(t *testing.T, s *Supervisor), said ...string) {
+	t.Helper()
+	var log lines
+	o.Log = slogTo(&log)
+	o.Logs = logs.NewBook(logs.Options{Now: time.Now})
+	o.Store, _ = store.Open(store.Options{})
+	s := New(o)
+	s.Boot()
+	body(t, s)
+	s.Close()
+	if err := o.Store.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, text := range said {
+		if !strings.Contains(log.String(), text) {
+			t.Errorf("pintle did not say %s, but\n%s", text, &log)
 		}
-		for _, text := range said {
-			if !strings.Contains(log.String(), text) {
-				t.Errorf("pintle did not say %s, but\n%s", text, &log)
-			}
-		}
-	})
+	}
 }
 
 // unfit is a unit that cannot be executed.
@@ -64,15 +68,15 @@ func TestLateEventsDoNotEndABackoff(t *testing.T) {
 	inBubble(t, Options{Services: []unit.Spec{unfit("web")}}, func(t *testing.T, s *Supervisor) {
 		synctest.Wait()
 		for _, e := range []lifecycle.Event{
-			{Kind: lifecycle.Expired, Timer: lifecycle.GraceTimer, Run: 1},
-			{Kind: lifecycle.Expired, Timer: lifecycle.StableTimer, Run: 1},
-			{Kind: lifecycle.Ready, Run: 1},
+			{Kind: lifecycle.Expired, Timer: lifecycle.GraceTimer, Run: 2, Serial: 1},
+			{Kind: lifecycle.Expired, Timer: lifecycle.StableTimer, Run: 2, Serial: 1},
+			{Kind: lifecycle.Ready, Run: 2},
 		} {
-			s.queue.put(func(s *Supervisor) { s.step(s.units["web"], e) })
+			s.do(func(s *Supervisor) { s.step(s.units["web"], e) })
 		}
-		time.Sleep(lifecycle.BackoffFirst)
+		time.Sleep(mostOf(unit.DefaultBackoff.Initial))
 		synctest.Wait()
-		if got := get(t, s, "web"); got.Run != 2 {
+		if got := get(t, s, "web"); got.Run != 3 {
 			t.Errorf("after the backoff it is %s in run %d", got.State, got.Run)
 		}
 	})
@@ -101,9 +105,9 @@ func slogTo(l *lines) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)
 
 // TestCloseEndsProbes: nothing goes on asking for readiness when the loop has ended; the bubble would wait for it.
 func TestCloseEndsProbes(t *testing.T) {
-	web := unfit("web", func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: closedPort(t)} })
+	web := unfit("web", func(s *unit.Spec) { s.Readiness = &unit.Readiness{Check: unit.Check{TCP: closedPort(t)}} })
 	inBubble(t, Options{Services: []unit.Spec{web}}, func(t *testing.T, s *Supervisor) {
-		s.queue.put(func(s *Supervisor) { s.do(s.units["web"], lifecycle.Effect{Kind: lifecycle.Probe, Run: 1}) })
+		s.do(func(s *Supervisor) { s.carryOut(s.units["web"], lifecycle.Effect{Kind: lifecycle.Probe, Run: 1}) })
 		get(t, s, "web")
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,22 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pintle/internal/engine"
-	"pintle/internal/lifecycle"
 	"pintle/internal/unit"
 )
 
 // TestCrash: a unit that is killed is back under a new pid in under a second, and nobody's wish has changed.
 func TestCrash(t *testing.T) {
 	alone(t, func(t *testing.T) {
-		w := newWorld(t, Options{Services: []unit.Spec{sleeper("web")}})
+		w := newWorld(t, Options{Services: []unit.Spec{sleeper("web", func(s *unit.Spec) { s.StableAfter = 200 * time.Millisecond })}})
 		first := w.untilState("web", unit.Up)
-		backoff := w.watchFor("web", func(s engine.Status) bool { return s.State == unit.Backoff })
+		ending := w.watchFor("web", func(s engine.Status) bool { return s.State == unit.Stopping })
+		back := w.watchFor("web", func(s engine.Status) bool { return s.State == unit.Up && s.Run == 2 })
 		killed := time.Now()
 		if err := unix.Kill(first.PID, unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		s := <-backoff
-		if s.PID != 0 || s.Reason != unit.Crashed || s.Failures != 1 || s.Next.Sub(s.Since).Round(time.Millisecond) != lifecycle.BackoffFirst {
+		s := <-ending
+		if s.PID != 0 || s.Reason != unit.Crashed {
 			t.Errorf("in between it is %+v", s)
 		}
 		if !strings.HasPrefix(s.Because, "it was killed by SIGKILL after ") || !strings.HasPrefix(s.Because, "it "+howItEnded(s.Last)) {
@@ -38,20 +37,14 @@ func TestCrash(t *testing.T) {
 		if l := s.Last; l.Asked || l.Killed || l.Error != "" || l.PID != first.PID || l.Run != 1 || l.Started.IsZero() || l.Ended.Before(l.Started) {
 			t.Errorf("the end of run 1: %+v", l)
 		}
-		s = w.until("web", "up again", func(s engine.Status) bool { return s.State == unit.Up && s.Run == 2 })
+		s = <-back
 		if s.PID == first.PID || s.Since.Sub(killed) > time.Second || s.Failures != 1 || s.Intent != first.Intent || !s.Next.IsZero() {
 			t.Errorf("after %v it is %+v", s.Since.Sub(killed), s)
 		}
 		if s.Because != "started again after run 1 "+howItEnded(s.Last) {
 			t.Errorf("because %s", s.Because)
 		}
-		// Ten seconds later, by the clock that the test has:
-		w.inLoop(func(s *Supervisor) {
-			s.step(s.units["web"], lifecycle.Event{Kind: lifecycle.Expired, Timer: lifecycle.StableTimer, Run: 2})
-		})
-		if s := w.must(w.Get(context.Background(), "web")); s.Failures != 0 || s.State != unit.Up {
-			t.Errorf("once it is stable it is %+v", s)
-		}
+		w.until("web", "stable", func(s engine.Status) bool { return s.State == unit.Up && s.Failures == 0 })
 		if !strings.Contains(w.log.String(), "web: run 1 was killed by SIGKILL after") {
 			t.Errorf("pintle said:\n%s", w.log)
 		}
@@ -149,36 +142,46 @@ func TestCannotExecute(t *testing.T) {
 // TestBackoff: the runs of a unit that can't live begin 250 ms, 500 ms … 30 s after one another.
 func TestBackoff(t *testing.T) {
 	inBubble(t, Options{Services: []unit.Spec{unfit("web")}}, func(t *testing.T, s *Supervisor) {
-		var delays []time.Duration
-		for range 9 {
+		for failures, want := range []time.Duration{250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
 			synctest.Wait()
 			now := get(t, s, "web")
-			delays = append(delays, now.Next.Sub(now.Since)/time.Millisecond)
-			if len(delays) != int(now.Run) || now.Failures != len(delays) || now.State != unit.Backoff {
+			failures += 2 // the first was answered at once
+			if now.Failures != failures || int(now.Run) != failures || now.State != unit.Backoff {
 				t.Fatalf("%+v", now)
+			}
+			want *= time.Millisecond
+			if delay := now.Next.Sub(now.Since); delay > min(mostOf(want), unit.DefaultBackoff.Max) || delay < leastOf(want) {
+				t.Errorf("it waits %s after %d failures", delay, failures)
 			}
 			time.Sleep(time.Until(now.Next))
 		}
-		if want := []time.Duration{250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000}; !slices.Equal(delays, want) {
-			t.Errorf("it waited %d ms", delays)
-		}
 		// A person who starts it does not wait, and begins the count afresh.
 		synctest.Wait()
-		if now, err := s.Start(t.Context(), "web"); err != nil || now.Run != 11 || now.Failures != 0 {
+		before := get(t, s, "web")
+		if now, err := s.Start(t.Context(), "web"); err != nil || now.Run != before.Run+1 || now.Failures != 0 {
 			t.Errorf("%v, %+v", err, now)
 		}
 		synctest.Wait()
-		if now := get(t, s, "web"); now.Failures != 1 || time.Until(now.Next) != lifecycle.BackoffFirst {
+		if now := get(t, s, "web"); now.Failures != 2 || time.Until(now.Next) > mostOf(unit.DefaultBackoff.Initial) {
 			t.Errorf("%+v", now)
 		}
 		if _, err := s.Stop(t.Context(), "web"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Minute)
-		if now := get(t, s, "web"); now.State != unit.Down || now.Run != 11 || now.Failures != 0 || !now.Next.IsZero() {
+		if now := get(t, s, "web"); now.State != unit.Down || now.Run != before.Run+2 || now.Failures != 0 || !now.Next.IsZero() {
 			t.Errorf("a minute after the stop: %+v", now)
 		}
 	})
+}
+
+// mostOf and leastOf are a delay with all of its jitter.
+func mostOf(delay time.Duration) time.Duration {
+	return time.Duration(float64(delay) * (1 + unit.DefaultBackoff.Jitter))
+}
+
+func leastOf(delay time.Duration) time.Duration {
+	return time.Duration(float64(delay) * (1 - unit.DefaultBackoff.Jitter))
 }
 
 // TestAllExitAtOnce: when 200 services end in the same moment, every end is seen and every one comes back.
@@ -191,7 +194,7 @@ func TestAllExitAtOnce(t *testing.T) {
 				s.Command = []string{"sleep", "1000"}
 			}))
 		}
-		w := newWorld(t, Options{Services: services})
+		w := newWorld(t, Options{Services: services, Governor: unit.Governor{Least: -1}})
 		first := w.untilAll(n, func(s engine.Status) bool { return s.State == unit.Up && s.Run == 1 })
 		for _, s := range first {
 			if err := unix.Kill(s.PID, unix.SIGKILL); err != nil {

@@ -22,7 +22,7 @@ func ask[T any](ctx context.Context, s *Supervisor, do func(s *Supervisor, answe
 		err   error
 	}
 	answered := make(chan result, 1)
-	ok := s.queue.put(func(s *Supervisor) {
+	ok := s.do(func(s *Supervisor) {
 		do(s, func(value T, err error) { answered <- result{value, err} })
 	})
 	if ok {
@@ -41,7 +41,7 @@ func ask[T any](ctx context.Context, s *Supervisor, do func(s *Supervisor, answe
 
 // Info implements engine.Engine.
 func (s *Supervisor) Info(ctx context.Context) (engine.Info, error) {
-	return ask(ctx, s, func(s *Supervisor, answer func(engine.Info, error)) {
+	info, err := ask(ctx, s, func(s *Supervisor, answer func(engine.Info, error)) {
 		info := engine.Info{
 			Version: s.o.Version, PID: os.Getpid(), UID: os.Geteuid(), Started: s.started,
 			ProcessSets: s.o.Kernel.Sets(), Stopping: s.stopping,
@@ -49,8 +49,13 @@ func (s *Supervisor) Info(ctx context.Context) (engine.Info, error) {
 		if s.o.Conditions != nil {
 			info.Conditions = s.o.Conditions()
 		}
+		info.Conditions = append(info.Conditions, s.troubles()...)
 		answer(info, nil)
 	})
+	if err == nil {
+		info.Strays = s.strays.list(ctx, s.o.Kernel)
+	}
+	return info, err
 }
 
 // List implements engine.Engine.
@@ -61,14 +66,14 @@ func (s *Supervisor) List(ctx context.Context) ([]engine.Status, error) {
 func (s *Supervisor) list() []engine.Status {
 	all := make([]engine.Status, 0, len(s.units))
 	for _, u := range s.sorted() {
-		all = append(all, u.status())
+		all = append(all, s.status(u))
 	}
 	return all
 }
 
 // Get implements engine.Engine.
 func (s *Supervisor) Get(ctx context.Context, name unit.Name) (engine.Status, error) {
-	return s.with(ctx, "find", name, func(_ *Supervisor, u *record, answer reply) { answer(u.status(), nil) })
+	return s.with(ctx, "find", name, func(_ *Supervisor, u *record, answer reply) { answer(s.status(u), nil) })
 }
 
 type reply func(engine.Status, error)
@@ -144,9 +149,13 @@ func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.Ev
 	before, by := u.life, u.by
 	u.by = actor
 	s.step(u, lifecycle.Event{Kind: k})
-	if u.life == before {
+	if u.life.Like(&before) {
 		u.by = by
 	}
+	if u.life.State == unit.Waiting {
+		s.touch(u) // what a person asks for does not wait for its turn
+	}
+	s.settle()
 	if !u.gone {
 		s.publish(u)
 	}
@@ -155,7 +164,7 @@ func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.Ev
 // keep answers with the unit's status when its intent is on disk, so that what was answered survives. An intent that
 // can't be written is a condition in Info, not a refusal: it holds for as long as pintle lives.
 func (s *Supervisor) keep(u *record, answer reply) {
-	status := u.status()
+	status := s.status(u)
 	s.o.Store.Put(store.Record{Unit: u.spec.Name, Intent: u.intent}, func(error) { answer(status, nil) })
 }
 
@@ -166,7 +175,7 @@ func (s *Supervisor) Signal(ctx context.Context, name unit.Name, sig unit.Signal
 			answer(engine.Status{}, engine.Errorf(engine.Conflict, "cannot signal %s: it is not running", name))
 			return
 		}
-		status := u.status()
+		status := s.status(u)
 		s.signal(u.run, sig, func(err error) {
 			if err != nil {
 				answer(engine.Status{}, engine.Errorf(engine.Internal, "cannot signal %s: %v", name, err))

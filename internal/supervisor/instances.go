@@ -38,14 +38,16 @@ func (s *Supervisor) Create(ctx context.Context, req engine.CreateRequest) (engi
 			return
 		}
 		if exists && req.Down {
-			answer(result{status: u.status()}, nil) // nothing is asked of it
+			answer(result{status: s.status(u)}, nil) // nothing is asked of it
 			return
 		}
 		wish := lifecycle.Start
 		if req.Down {
 			wish = lifecycle.Stop
 		}
-		s.units[req.Name] = u
+		if !exists {
+			s.enter(u)
+		}
 		s.intend(u, !req.Down, actor, wish)
 		s.keep(u, func(status engine.Status, err error) { answer(result{status, !exists}, err) })
 	})
@@ -84,17 +86,20 @@ func (s *Supervisor) Remove(ctx context.Context, name unit.Name) (engine.Status,
 		}
 		u.removing = true
 		s.intend(u, false, actor, lifecycle.Stop)
-		status := u.status()
+		status := s.status(u)
 		s.o.Store.Delete(name, func(error) { answer(status, nil) })
 	})
 }
 
 func (s *Supervisor) refuseRemove(u *record) error {
 	name := u.spec.Name
+	t := s.templates[name.Template()]
 	switch {
+	case u.removing:
+		return nil
 	case u.spec.Kind != unit.Instance:
 		return engine.Errorf(engine.Conflict, "cannot remove %s: it is declared in the configuration; only instances can be removed", name)
-	case slices.Contains(s.templates[name.Template()].Always, name.Instance()):
+	case t != nil && slices.Contains(t.Always, name.Instance()):
 		return engine.Errorf(engine.Conflict, "cannot remove %s: template %s declares it as always there; stop it instead", name, name.Template())
 	}
 	return nil
@@ -104,6 +109,8 @@ func (s *Supervisor) refuseRemove(u *record) error {
 func (s *Supervisor) drop(u *record) {
 	u.gone = true
 	delete(s.units, u.spec.Name)
+	s.undepend(u)
+	s.touchDependents(u)
 	s.o.Logs.Forget(u.spec.Name)
 	s.publish(u)
 }

@@ -25,8 +25,11 @@ import (
 	"pintle/internal/unit"
 )
 
-// TestMain lets a copy of this test binary be the exec step of a run that is another user's.
+// TestMain lets a copy of this test binary be the exec step of a run that is another user's, or a unit with a part to play.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == roleName {
+		play(os.Args[2:])
+	}
 	if process.IsExecStep(os.Args) {
 		os.Exit(process.ExecStep(os.Args, os.Stderr))
 	}
@@ -87,10 +90,11 @@ func newWorld(t *testing.T, o Options) *world {
 	t.Helper()
 	w := &world{t: t, log: &lines{}}
 	o.Log = slog.New(slog.NewTextHandler(w.log, nil))
-	var err error
-	if o.Kernel, err = process.New(process.Options{Log: o.Log}); err != nil {
+	kernel, err := process.New(process.Options{Log: o.Log})
+	if err != nil {
 		t.Fatal(err)
 	}
+	o.Kernel = NewKernel(kernel)
 	o.Logs = logs.NewBook(logs.Options{})
 	if o.Store == nil {
 		o.Store, _ = store.Open(store.Options{})
@@ -116,10 +120,15 @@ func newWorld(t *testing.T, o Options) *world {
 		if err := o.Logs.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		o.Kernel.Close()
+		kernel.Close()
 		goleak.VerifyNone(t)
-		if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
-			t.Errorf("a child is left: %v", err)
+		for { // who has ended, and only waits to be reaped, is not left
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err == unix.ECHILD {
+				break
+			} else if pid == 0 {
+				t.Error("a child is left")
+				break
+			}
 		}
 		if t.Failed() {
 			t.Logf("pintle said:\n%s", w.log)
@@ -167,7 +176,7 @@ func (w *world) untilState(name unit.Name, state unit.State) engine.Status {
 // untilFile waits until somebody has written a whole line to a file in the world's directory, and returns it.
 func (w *world) untilFile(name string) string {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); pause(2*time.Millisecond, nil) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if text, err := os.ReadFile(filepath.Join(w.dir, name)); err == nil && strings.HasSuffix(string(text), "\n") {
 			return strings.TrimSpace(string(text))
 		}
@@ -194,7 +203,7 @@ func onPeersBehalf(uid uint32) context.Context {
 func service(name unit.Name, script string, change ...func(*unit.Spec)) unit.Spec {
 	s := unit.Spec{
 		Name: name, Kind: unit.Service, Enabled: unit.Switch{On: true}, Command: []string{"/bin/sh", "-c", script},
-		Restart: unit.RestartAlways, StopSignal: unit.SIGTERM, StopGracePeriod: 5 * time.Second,
+		Restart: unit.RestartAlways, Stop: unit.Stop{Grace: 5 * time.Second},
 	}
 	for _, c := range change {
 		c(&s)
@@ -270,7 +279,7 @@ func recordsIn(t *testing.T, directory string) int {
 func (w *world) inLoop(do func(s *Supervisor)) {
 	w.t.Helper()
 	done := make(chan struct{})
-	w.queue.put(func(s *Supervisor) {
+	w.do(func(s *Supervisor) {
 		defer close(done)
 		do(s)
 	})

@@ -86,7 +86,7 @@ func TestInitial(t *testing.T) {
 	})
 	inBubble(t, Options{Templates: []unit.Template{up}, Records: []store.Record{recorded("up@b", false)}}, func(t *testing.T, s *Supervisor) {
 		synctest.Wait()
-		if a, b := get(t, s, "up@a"), get(t, s, "up@b"); a.Run != 1 || a.Desired != "up" || b.Run != 0 || b.Desired != "down" {
+		if a, b := get(t, s, "up@a"), get(t, s, "up@b"); a.Run == 0 || a.Desired != "up" || b.Run != 0 || b.Desired != "down" {
 			t.Errorf("%+v\n%+v", a, b)
 		}
 	})

@@ -1,32 +1,32 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
+	"pintle/internal/notify"
 	"pintle/internal/process"
+	"pintle/internal/trust"
 	"pintle/internal/unit"
 )
 
 // spawn executes a unit's command as a new run; it is a worker, and of the record
 // it reads only what never changes. However it fails, the run has then ended:
 // with a code as a shell gives it, and a sentence, which is in its log too.
-func (s *Supervisor) spawn(u *record, number uint64) {
-	err := s.execute(u, number)
+func (s *Supervisor) spawn(u *record, spec *unit.Spec, command []string, number uint64) {
+	err := s.execute(u, spec, command, number)
 	if err == nil {
 		return
 	}
-	if u.spec.Kind != unit.Main {
-		s.o.Logs.Journal(u.spec.Name).Note(number, err.Error())
+	if spec.Kind != unit.Main {
+		s.o.Logs.Journal(spec.Name).Note(number, err.Error())
 	}
 	code := 126
 	if e, ok := errors.AsType[*process.ExecError](err); ok {
@@ -37,57 +37,94 @@ func (s *Supervisor) spawn(u *record, number uint64) {
 	})
 }
 
-func (s *Supervisor) execute(u *record, number uint64) error {
-	spec := u.spec
-	id, err := Identity(spec.User)
+func (s *Supervisor) execute(u *record, spec *unit.Spec, command []string, number uint64) error {
+	l, err := s.launch(spec, command, number)
 	if err != nil {
 		return err
 	}
-	environ := environment(s.o.Environ, spec, number, id)
-	path, err := process.LookPath(spec.Command[0], process.PathOf(environ), spec.WorkingDir, id)
-	if err != nil {
-		return err
+	if r := spec.Readiness; r != nil && r.FD > 0 {
+		read, write, err := process.Pipe()
+		if err != nil {
+			return err
+		}
+		defer write.Close()
+		l.Ready, l.ReadyFD = write, r.FD
+		s.entrust(u, number, read, func() { u.ready = read })
 	}
-	c := process.Command{
-		Path: path, Args: spec.Command, Env: environ, Dir: spec.WorkingDir, Identity: id,
-		Unit: spec.Name, Number: number,
+	if talks(spec) {
+		if err := s.giveSocket(u, number, &l); err != nil {
+			return err
+		}
 	}
-	hooks := process.Hooks{
-		Started: func(r *process.Run) { s.spawned(u, number, r) },
+	hooks := Hooks{
+		Started: func(r Run) { s.spawned(u, number, r) },
 		Exited: func(e unit.Exit) {
 			s.happened(u, lifecycle.Event{Kind: lifecycle.Exited, Run: number, Exit: e})
 		},
 	}
 	if spec.Kind == unit.Main {
-		c.Files = [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
-		c.Terminal = s.o.Terminal
-		_, err := s.o.Kernel.Start(c, hooks)
-		return err
+		l.Files = [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
+		l.Terminal = s.o.Terminal
+		l.Journal = nil
 	}
-	return s.captured(c, hooks)
+	_, err = s.o.Kernel.Start(l, hooks)
+	return err
 }
 
-// captured starts a run whose output goes to the unit's journal.
-func (s *Supervisor) captured(c process.Command, hooks process.Hooks) error {
-	outRead, outWrite, err := process.Pipe()
+// giveSocket makes the socket on which a run talks to pintle, and tells the run.
+func (s *Supervisor) giveSocket(u *record, number uint64, l *Launch) error {
+	path := s.notifySocket()
+	if path == "" {
+		return errors.New("cannot give it a NOTIFY_SOCKET: there is no place for one, see pintle status")
+	}
+	socket, err := notify.Listen(path, l.Identity.UID)
 	if err != nil {
 		return err
 	}
-	defer outWrite.Close()
-	errRead, errWrite, err := process.Pipe()
-	if err != nil {
-		return errors.Join(err, outRead.Close())
-	}
-	defer errWrite.Close()
-	c.Files = [3]*os.File{nil, outWrite, errWrite}
-	process.Lend(c.Identity, outWrite, errWrite)
-	journal := s.o.Logs.Journal(c.Unit)
-	if _, err := s.o.Kernel.Start(c, hooks); err != nil {
-		return errors.Join(err, outRead.Close(), errRead.Close())
-	}
-	journal.Capture(c.Number, engine.Stdout, outRead)
-	journal.Capture(c.Number, engine.Stderr, errRead)
+	l.Env = append(l.Env, "NOTIFY_SOCKET="+path)
+	s.entrust(u, number, socket, func() {
+		u.socket = socket
+		go s.listen(u, number, socket)
+	})
 	return nil
+}
+
+// entrust gives the loop what a run needs; what comes too late is closed.
+func (s *Supervisor) entrust(u *record, number uint64, thing io.Closer, take func()) {
+	taken := s.do(func(*Supervisor) {
+		if u.life.Run == number && u.life.Alive() {
+			take()
+		} else {
+			_ = thing.Close() // nobody has it
+		}
+	})
+	if !taken {
+		_ = thing.Close()
+	}
+}
+
+// launch makes what is executed of a unit's command, or of another command that
+// belongs to a run of it.
+func (s *Supervisor) launch(spec *unit.Spec, command []string, number uint64) (Launch, error) {
+	id, err := Identity(spec.User)
+	if err != nil {
+		return Launch{}, err
+	}
+	environ, err := s.environment(spec, number, id)
+	if err != nil {
+		return Launch{}, err
+	}
+	path, err := process.LookPath(command[0], process.PathOf(environ), spec.WorkingDir, id)
+	if err != nil {
+		return Launch{}, err
+	}
+	return Launch{
+		Command: process.Command{
+			Path: path, Args: command, Env: environ, Dir: spec.WorkingDir, Identity: id, Attributes: spec.Attributes,
+			Unit: spec.Name, Number: number,
+		},
+		Journal: s.o.Logs.Journal(spec.Name),
+	}, nil
 }
 
 // Identity is who a unit with this user runs as. Where pintle is not root there
@@ -105,47 +142,85 @@ func Identity(user string) (*process.Identity, error) {
 	return &id, nil
 }
 
-// environment is a run's whole environment but for the mark, sorted: the
-// container's, then what a change of user changes (as login(1) has it), then
-// what the unit declares, then what pintle says of the run.
-func environment(base []string, spec *unit.Spec, run uint64, id *process.Identity) []string {
+// environment is the whole environment, but for the mark, of everything that is
+// executed for a run, sorted: the container's, then what a change of user changes
+// (as login(1) has it), then what the unit declares, in files and itself, then
+// what pintle says of the run.
+func (s *Supervisor) environment(spec *unit.Spec, run uint64, id *process.Identity) ([]string, error) {
 	env := map[string]string{}
-	for _, entry := range base {
-		if key, value, ok := strings.Cut(entry, "="); ok {
-			env[key] = value
+	set := func(entries []string) {
+		for _, entry := range entries {
+			if key, value, ok := strings.Cut(entry, "="); ok {
+				env[key] = value
+			}
 		}
 	}
+	set(s.o.Environ)
 	if id.UID != os.Geteuid() {
 		env["HOME"], env["USER"], env["LOGNAME"] = id.Home, id.Name, id.Name
 	}
+	for _, file := range spec.EnvFiles {
+		entries, err := readEnvFile(file, id)
+		if err != nil {
+			return nil, err
+		}
+		set(entries)
+	}
 	maps.Copy(env, spec.Environment)
-	env["PINTLE_UNIT"], env["PINTLE_RUN"] = string(spec.Name), strconv.FormatUint(run, 10)
-	delete(env, "PINTLE_MARK") // of a pintle outside this one
+	s.introduce(env, spec, run)
 	list := make([]string, 0, len(env))
 	for _, key := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, key+"="+env[key])
 	}
-	return list
+	return list, nil
 }
 
-// How often a port is tried: quickly at first, because most programs are ready
-// soon, then rarely enough to cost nothing.
-const (
-	probeFirst   = 20 * time.Millisecond
-	probeMost    = 500 * time.Millisecond
-	probeTimeout = time.Second
-)
-
-// accepts waits until a connection to address is accepted, and tells whether it was before ctx ended.
-func accepts(ctx context.Context, address string) bool {
-	dialer := net.Dialer{Timeout: probeTimeout}
-	for wait := probeFirst; ; wait = min(2*wait, probeMost) {
-		if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {
-			conn.Close()
-			return ctx.Err() == nil
-		}
-		if !pause(wait, ctx.Done()) {
-			return false
-		}
+// introduce says of a run what it may want to know. What a pintle or a service
+// manager outside this container said to pintle is not the run's, but main's.
+func (s *Supervisor) introduce(env map[string]string, spec *unit.Spec, run uint64) {
+	for _, name := range []string{"PINTLE_MARK", "PINTLE_TEMPLATE", "PINTLE_INSTANCE", "PINTLE_STOP_FILE", "PINTLE_MAIN_PID"} {
+		delete(env, name) // of a run of an outer pintle
 	}
+	env["PINTLE_UNIT"], env["PINTLE_RUN"] = string(spec.Name), strconv.FormatUint(run, 10)
+	if spec.Name.Template() != "" {
+		env["PINTLE_TEMPLATE"], env["PINTLE_INSTANCE"] = spec.Name.Template(), spec.Name.Instance()
+	}
+	env["PINTLE_STOP_GRACE"] = strconv.FormatFloat(spec.Stop.Grace.Seconds(), 'f', -1, 64)
+	if file := s.stopFile(spec.Name, run); file != "" {
+		env["PINTLE_STOP_FILE"] = file
+	}
+	if spec.Kind == unit.Main {
+		return
+	}
+	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
+		delete(env, name)
+	}
+	if spec.Watchdog > 0 {
+		env["WATCHDOG_USEC"] = strconv.FormatInt(spec.Watchdog.Microseconds(), 10)
+	}
+}
+
+// maxEnvFile is the longest file of variables that is read; execve(2) takes no more than a few MiB anyway.
+const maxEnvFile = 1 << 20
+
+// readEnvFile reads a file of variables. One that only root can have written is
+// read as pintle, since it may hold what the user must not read in the file; any
+// other with the user's own rights, so that nobody can have a link followed that
+// he could not follow himself.
+func readEnvFile(file unit.EnvFile, id *process.Identity) ([]string, error) {
+	data, err := trust.ReadFile(file.Path, os.Geteuid())
+	if err != nil {
+		data, err = process.ReadFileAs(id, file.Path, maxEnvFile)
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist) && file.Optional:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("cannot use env_file: %w", err)
+	}
+	entries, err := unit.ParseEnvFile(data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use env_file %s: %w", file.Path, err)
+	}
+	return entries, nil
 }

@@ -21,6 +21,7 @@ func TestBecause(t *testing.T) {
 	began := time.Unix(1e9, 0)
 	exited := &engine.RunEnd{Run: 3, Started: began, Ended: began.Add(1200 * time.Millisecond), Exit: unit.Exit{Code: 3}}
 	unfit := &engine.RunEnd{Run: 3, Started: began, Ended: began, Exit: unit.Exit{Code: 127}, Error: "cannot execute web: there is no such file"}
+	var s Supervisor
 	for want, u := range map[string]record{
 		"WEB_ENABLED is not set":                                   {spec: &unit.Spec{Enabled: unit.Switch{Because: " WEB_ENABLED is not set\n"}}, life: life(unit.Disabled, unit.SwitchedOff, 0)},
 		"its configuration says so":                                {life: life(unit.Disabled, unit.SwitchedOff, 0)},
@@ -44,10 +45,10 @@ func TestBecause(t *testing.T) {
 		"it exited with code 3 after 1.2 s, and restart is never":                                    {life: life(unit.Failed, unit.RestartRule, 3), last: exited},
 	} {
 		if u.spec == nil {
-			u.spec = &unit.Spec{Name: "web", Restart: unit.RestartNever, Readiness: &unit.Readiness{TCP: ":80"}}
+			u.spec = &unit.Spec{Name: "web", Restart: unit.RestartNever, Readiness: &unit.Readiness{Check: unit.Check{TCP: ":80"}}}
 		}
 		u.by = unit.Actor{Kind: "peer", UID: 7, PID: 8}
-		if got := u.because(); got != want {
+		if got := s.because(&u); got != want {
 			t.Errorf("%s, %s: because %s, want %s", u.life.State, u.life.Reason, got, want)
 		}
 	}
@@ -63,7 +64,7 @@ func TestEnvironment(t *testing.T) {
 	self := &process.Identity{Name: "self", UID: os.Geteuid(), Home: "/home/self"}
 	other := &process.Identity{Name: "agent", UID: os.Geteuid() + 1, Home: "/home/agent"}
 	base := []string{"HOME=/root", "USER=root", "LOGNAME=root", "PATH=/bin", "EMPTY=", "EQUALS=a=b", "nonsense"}
-	run := []string{"PINTLE_RUN=5", "PINTLE_UNIT=gateway@a"}
+	run := []string{"PINTLE_INSTANCE=a", "PINTLE_RUN=5", "PINTLE_STOP_GRACE=0", "PINTLE_TEMPLATE=gateway", "PINTLE_UNIT=gateway@a"}
 	for name, c := range map[string]struct {
 		base []string
 		own  map[string]string
@@ -82,8 +83,10 @@ func TestEnvironment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			spec := &unit.Spec{Name: "gateway@a", Environment: c.own}
 			want := slices.Sorted(slices.Values(slices.Concat(c.want, run)))
-			if got := environment(c.base, spec, 5, c.id); !slices.Equal(got, want) {
-				t.Errorf("it has %q,\nwant %q", got, want)
+			s := Supervisor{o: Options{Environ: c.base}}
+			got, err := s.environment(spec, 5, c.id)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("it has %q,\nwant %q; %v", got, want, err)
 			}
 		})
 	}
@@ -113,7 +116,7 @@ func TestNoSecrets(t *testing.T) {
 		w := newWorld(t, Options{
 			Services: []unit.Spec{
 				sleeper("up", knows), service("crash", "exit 1", knows), unfit("unfit", knows),
-				sleeper("unready", knows, func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: never} }),
+				sleeper("unready", knows, func(s *unit.Spec) { s.Readiness = &unit.Readiness{Check: unit.Check{TCP: never}} }),
 				service("failed", "exit 1", knows, func(s *unit.Spec) { s.Restart = unit.RestartNever }),
 			},
 			Templates: []unit.Template{template(func(u *unit.Template) { u.Spec = sleeper("", knows) })},

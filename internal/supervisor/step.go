@@ -1,9 +1,7 @@
 package supervisor
 
 import (
-	"context"
 	"fmt"
-	"time"
 
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
@@ -16,31 +14,79 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	if u.gone {
 		return // a late event of a unit that was removed; another may have its name by now
 	}
-	before := u.life
+	e.At = now()
+	before, next := u.life, u.next
 	life, effects := lifecycle.Next(u.spec, before, e)
 	u.life = life
 	if ends(before, e) {
 		s.ended(u, before.Killed, e)
 	}
 	if life.State != before.State {
-		u.since, u.next = now(), time.Time{}
-		u.endProbe()
-		if !life.Alive() || life.State == unit.Starting {
-			u.reset()
+		s.moved(u, before.State)
+	}
+	for _, f := range effects { // timers first: what a run is told of its stop must say until when
+		if f.Kind == lifecycle.Arm {
+			s.arm(u, f)
 		}
 	}
 	for _, f := range effects {
-		s.do(u, f)
+		s.carryOut(u, f)
 	}
 	switch {
-	case u.removing && !life.Alive():
+	case u.removing && !u.life.Alive():
 		s.drop(u)
-	case life != before:
+	case !u.life.Like(&before):
+		s.touchDependents(u)
+		s.publish(u)
+	case !u.next.Equal(next): // the run was given more time
 		s.publish(u)
 	}
-	if before.Alive() && !life.Alive() {
-		s.checkIdle()
+	if life.Failures > before.Failures {
+		s.failed(u)
 	}
+	if life.State == unit.Failed && before.State != unit.Failed {
+		s.concludeFailure(u)
+	}
+	if s.stopping && u.spec.Kind == unit.Main && u.life.State == unit.Down && u.life.Run == 0 {
+		s.conclude(Verdict{Code: 128 + int(unit.SIGTERM), Message: "the main program was never started: the container was stopped while it waited"})
+	}
+	if s.active == 0 {
+		s.concludeIdle()
+	}
+}
+
+// moved keeps the books when a unit has come into another state.
+func (s *Supervisor) moved(u *record, from unit.State) {
+	to := u.life.State
+	u.since, u.next = now(), zeroTime
+	u.endChecks()
+	u.endChecks = func() {}
+	if !u.life.Alive() || to == unit.Starting || u.life.Undoing && !u.life.Executed {
+		s.reset(u)
+	}
+	if to != unit.Starting {
+		s.releaseSlot(u)
+	}
+	s.alive += count(aliveIn(to)) - count(aliveIn(from))
+	s.active += count(activeIn(to)) - count(activeIn(from))
+	if !u.life.Alive() {
+		s.forgetStop(u)
+		s.renew(u)
+	}
+}
+
+func aliveIn(s unit.State) bool {
+	return s == unit.Starting || s == unit.Up || s == unit.Stopping
+}
+
+// activeIn tells whether a unit in this state has processes or will have some by itself.
+func activeIn(s unit.State) bool { return aliveIn(s) || s == unit.Waiting || s == unit.Backoff }
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // ends tells whether e is the end of the run that a unit is in.
@@ -49,22 +95,14 @@ func ends(u lifecycle.Unit, e lifecycle.Event) bool {
 	return over && e.Run == u.Run && u.Alive() && !u.Ended
 }
 
-// reset forgets what belonged to the run before: none is under way, or a new one begins.
-func (u *record) reset() {
-	u.run, u.remaining = nil, nil
-	for i, t := range u.timers {
-		if t != nil {
-			t.Stop()
-			u.timers[i] = nil
-		}
-	}
-}
-
 // ended records how a run ended.
 func (s *Supervisor) ended(u *record, killed bool, e lifecycle.Event) {
 	end := &engine.RunEnd{
 		Run: e.Run, Started: u.began, Ended: now(), Exit: e.Exit,
-		Asked: u.life.Asked, Killed: killed, Error: e.Err,
+		Cause: u.life.Cause, Asked: u.life.Asked, Killed: killed, Error: e.Err,
+	}
+	if end.Cause == unit.Hung {
+		end.Detail = u.ailment
 	}
 	if u.run != nil {
 		end.PID = u.run.Pid()
@@ -74,34 +112,40 @@ func (s *Supervisor) ended(u *record, killed bool, e lifecycle.Event) {
 	u.last = end
 	switch {
 	case u.spec.Kind == unit.Main:
-		s.mainExit, s.mainError = e.Exit, e.Err
-		close(s.mainEnded)
-	case !end.Asked && end.Error == "": // what could not be executed is in its log already, and so on the console
+		s.conclude(Verdict{Code: e.Exit.ShellCode(), Message: e.Err})
+	case end.Asked || end.Error != "": // what could not be executed is in its log already, and so on the console
+	case u.spec.Kind == unit.Oneshot && end.Exit.Success() && end.Cause == unit.Crashed:
+	default:
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d %s", u.spec.Name, end.Run, howItEnded(end)))
 	}
 }
 
 // happened puts an event of a unit's run into the loop.
 func (s *Supervisor) happened(u *record, e lifecycle.Event) {
-	s.queue.put(func(s *Supervisor) { s.step(u, e) })
+	s.do(func(s *Supervisor) { s.step(u, e) })
 }
 
-// do carries out one effect. What it starts knows its run and its record, so that what comes of it can't reach another.
-func (s *Supervisor) do(u *record, f lifecycle.Effect) {
+// carryOut does one effect. What it starts knows its run and its record, so that what comes of it can't reach another.
+func (s *Supervisor) carryOut(u *record, f lifecycle.Effect) {
 	switch f.Kind {
+	case lifecycle.Await:
+		s.touch(u)
 	case lifecycle.Spawn:
-		go s.spawn(u, f.Run)
+		go s.spawn(u, u.spec, u.spec.Command, f.Run)
+	case lifecycle.Undo:
+		go s.spawn(u, u.spec, u.spec.Down, f.Run)
 	case lifecycle.Probe:
-		ctx, cancel := context.WithCancel(context.Background())
-		u.endProbe = cancel
-		address := u.spec.Readiness.TCP
-		go func() {
-			if accepts(ctx, address) {
-				s.happened(u, lifecycle.Event{Kind: lifecycle.Ready, Run: f.Run})
-			}
-		}()
+		s.probe(u, f.Run)
+	case lifecycle.Guard:
+		s.guard(u, f.Run)
+	case lifecycle.Dump:
+		s.o.Log.Warn(fmt.Sprintf("%s: run %d hangs (%s): sending it %s, so that it may say where", u.spec.Name, f.Run, u.ailment, u.spec.OnHang.Signal))
+		s.signal(u.run, u.spec.OnHang.Signal, func(error) {}) // who has ended meanwhile does not hang any more
+	case lifecycle.Command:
+		go s.stopCommand(u, u.spec, f.Run, u.run)
 	case lifecycle.Terminate:
-		u.run.Terminate(u.spec.StopSignal)
+		run, target := u.run, u.spec.Stop.Target
+		s.errands.put(func(*Supervisor) { run.Terminate(f.Signal, target) }) // after what it may read of the stop
 	case lifecycle.Sweep:
 		u.run.Sweep(
 			func() { s.happened(u, lifecycle.Event{Kind: lifecycle.Empty, Run: f.Run}) },
@@ -109,13 +153,28 @@ func (s *Supervisor) do(u *record, f lifecycle.Effect) {
 		)
 	case lifecycle.Kill:
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d has not ended within its grace period: killing all of it", u.spec.Name, f.Run))
-		u.next = time.Time{}
+		u.next = zeroTime
 		u.run.Kill()
-	case lifecycle.Arm:
-		u.timers[f.Timer] = s.after(f.After, u, lifecycle.Event{Kind: lifecycle.Expired, Run: f.Run, Timer: f.Timer})
-		if f.Timer != lifecycle.StableTimer {
-			u.next = now().Add(f.After)
+	}
+}
+
+// arm starts a timer, in place of the one before.
+func (s *Supervisor) arm(u *record, f lifecycle.Effect) {
+	if t := u.timers[f.Timer]; t != nil {
+		t.Stop()
+	}
+	u.timers[f.Timer] = s.later(f.After, func(s *Supervisor) {
+		if f.Timer == lifecycle.WatchdogTimer {
+			u.ailment = "it has not said for " + unit.Span(f.After) + " that it is alive"
 		}
+		s.step(u, lifecycle.Event{Kind: lifecycle.Expired, Run: f.Run, Timer: f.Timer, Serial: f.Serial})
+	})
+	switch f.Timer {
+	case lifecycle.BackoffTimer, lifecycle.StartTimer:
+		u.next = now().Add(f.After)
+	case lifecycle.GraceTimer:
+		u.next = now().Add(f.After)
+		s.noteStop(u)
 	}
 }
 
@@ -125,7 +184,7 @@ func (s *Supervisor) remains(u *record, run uint64, left []process.Left) {
 	for i, l := range left {
 		names[i] = l.String()
 	}
-	s.queue.put(func(s *Supervisor) {
+	s.do(func(s *Supervisor) {
 		if u.life.Run == run && u.life.State == unit.Stopping {
 			u.remaining = names
 			s.publish(u)
@@ -134,8 +193,8 @@ func (s *Supervisor) remains(u *record, run uint64, left []process.Left) {
 }
 
 // spawned is the worker's word that a run's leader exists.
-func (s *Supervisor) spawned(u *record, number uint64, run *process.Run) {
-	s.queue.put(func(s *Supervisor) {
+func (s *Supervisor) spawned(u *record, number uint64, run Run) {
+	s.do(func(s *Supervisor) {
 		u.run, u.began = run, now()
 		for _, sig := range u.early {
 			s.passOn(u, sig)
@@ -145,5 +204,9 @@ func (s *Supervisor) spawned(u *record, number uint64, run *process.Run) {
 			s.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", u.spec.Name, number, run.Pid()))
 		}
 		s.step(u, lifecycle.Event{Kind: lifecycle.Spawned, Run: number})
+		for _, w := range u.words {
+			s.heard(u, number, w)
+		}
+		u.words = nil
 	})
 }

@@ -30,7 +30,7 @@ func TestStoppedMeansNothingLeft(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		const grace = 300 * time.Millisecond
 		dir := t.TempDir()
-		w := newWorld(t, Options{Services: []unit.Spec{service("web", stubborn(dir), func(s *unit.Spec) { s.StopGracePeriod = grace })}})
+		w := newWorld(t, Options{Services: []unit.Spec{service("web", stubborn(dir), func(s *unit.Spec) { s.Stop.Grace = grace })}})
 		w.dir = dir
 		var pids []int
 		for _, file := range []string{"leader", "child1", "child2", "child3"} {
@@ -65,7 +65,7 @@ func TestStoppedMeansNothingLeft(t *testing.T) {
 // TestStopIsAsFastAsTheUnit: a grace period is a maximum, never a wait.
 func TestStopIsAsFastAsTheUnit(t *testing.T) {
 	alone(t, func(t *testing.T) {
-		w := newWorld(t, Options{Services: []unit.Spec{sleeper("web", func(s *unit.Spec) { s.StopGracePeriod = time.Hour })}})
+		w := newWorld(t, Options{Services: []unit.Spec{sleeper("web", func(s *unit.Spec) { s.Stop.Grace = time.Hour })}})
 		w.untilState("web", unit.Up)
 		w.must(w.Stop(context.Background(), "web"))
 		if s := w.untilState("web", unit.Down); s.Last.Killed || s.Last.Exit.Signal != unit.SIGTERM {
@@ -79,7 +79,7 @@ func TestWhatACrashLeavesBehind(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		dir := t.TempDir()
 		script := fmt.Sprintf("setsid sh -c 'trap \"\" TERM; echo $$ >> %[1]s/child; exec sleep 1000' & while [ ! -s %[1]s/child ]; do sleep 0.01; done; exit 3", dir)
-		w := newWorld(t, Options{Services: []unit.Spec{service("web", script, func(s *unit.Spec) { s.StopGracePeriod = 200 * time.Millisecond })}})
+		w := newWorld(t, Options{Services: []unit.Spec{service("web", script, func(s *unit.Spec) { s.Stop.Grace = 200 * time.Millisecond })}})
 		w.dir = dir
 		s := w.until("web", "waiting for what is left", func(s engine.Status) bool { return len(s.Remaining) > 0 })
 		pid, err := strconv.Atoi(w.untilFile("child"))
@@ -132,7 +132,7 @@ func TestWishesMeanwhile(t *testing.T) {
 			s.intend(s.units["c"], false, unit.Policy, lifecycle.Stop)
 			s.intend(s.units["d"], true, unit.Policy, lifecycle.Start)
 			s.intend(s.units["d"], true, unit.Policy, lifecycle.Restart)
-			if c := s.units["c"].status(); c.State != unit.Stopping || c.PID != 0 {
+			if c := s.status(s.units["c"]); c.State != unit.Stopping || c.PID != 0 {
 				t.Errorf("%+v", c)
 			}
 		})
@@ -150,7 +150,7 @@ func TestReadiness(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		late, never := closedPort(t), closedPort(t)
 		ready := func(address string) func(*unit.Spec) {
-			return func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: address} }
+			return func(s *unit.Spec) { s.Readiness = &unit.Readiness{Check: unit.Check{TCP: address}} }
 		}
 		w := newWorld(t, Options{Services: []unit.Spec{
 			sleeper("late", ready(late)), sleeper("never", ready(never)), service("dies", "exit 4", ready(never)),
@@ -184,8 +184,8 @@ func TestHalt(t *testing.T) {
 		dir := t.TempDir()
 		main := mainProgram("trap 'exit 42' TERM; echo on > " + dir + "/on; while :; do sleep 0.01; done")
 		off := sleeper("off", func(s *unit.Spec) { s.Enabled = unit.Switch{} })
-		unready := sleeper("unready", func(s *unit.Spec) { s.Readiness = &unit.Readiness{TCP: closedPort(t)} })
-		deaf := service("deaf", "trap '' TERM; echo deaf; while :; do sleep 1000; done", func(s *unit.Spec) { s.StopGracePeriod = time.Hour })
+		unready := sleeper("unready", func(s *unit.Spec) { s.Readiness = &unit.Readiness{Check: unit.Check{TCP: closedPort(t)}} })
+		deaf := service("deaf", "trap '' TERM; echo deaf; while :; do sleep 1000; done", func(s *unit.Spec) { s.Stop.Grace = time.Hour })
 		w := newWorld(t, Options{Main: &main, Services: []unit.Spec{sleeper("web"), deaf, unfit("unfit"), unready, off}})
 		w.until("unready", "executed", func(s engine.Status) bool { return s.PID != 0 })
 		w.untilState("web", unit.Up)
@@ -196,7 +196,7 @@ func TestHalt(t *testing.T) {
 		w.dir = dir
 		w.untilFile("on")
 		select {
-		case <-w.MainEnded():
+		case <-w.Over():
 			t.Error("main has ended")
 		case <-w.Idle():
 			t.Error("it is idle")
@@ -208,9 +208,9 @@ func TestHalt(t *testing.T) {
 		}
 		w.Halt()
 		w.Halt()
-		within(t, w.MainEnded(), "main's end")
-		if e, failure := w.MainExit(); e.Code != 42 || failure != "" {
-			t.Errorf("main %s; %s", e, failure)
+		within(t, w.Over(), "main's end")
+		if v := w.Verdict(); v.Code != 42 || v.Message != "" {
+			t.Errorf("main ended as %+v", v)
 		}
 		for _, name := range []unit.Name{"web", "unfit", "unready"} {
 			if s := w.untilState(name, unit.Down); s.Because != "the container is stopping" || s.Desired != "up" || s.PID != 0 {
@@ -232,7 +232,7 @@ func TestHalt(t *testing.T) {
 			t.Fatal(err, after)
 		}
 		for i, s := range after {
-			if s.Intent != before[i].Intent || s.PID != 0 || s.State.Settled() != true || s.Name == "deaf" && (!s.Last.Killed || !s.Last.Asked || !s.Next.IsZero()) {
+			if s.Intent != before[i].Intent || s.PID != 0 || activeIn(s.State) || s.Name == "deaf" && (!s.Last.Killed || !s.Last.Asked || !s.Next.IsZero()) {
 				t.Errorf("%+v", s)
 			}
 		}
@@ -246,9 +246,9 @@ func TestMainsEnd(t *testing.T) {
 		main.Command = unfit("").Command
 		w := newWorld(t, Options{Main: &main})
 		w.SignalMain(1) // there is nobody to get it
-		within(t, w.MainEnded(), "main's end")
-		if e, failure := w.MainExit(); e.Code != 127 || failure != "cannot execute /nonexistent/program: there is no such file" {
-			t.Errorf("main %s; %s", e, failure)
+		within(t, w.Over(), "main's end")
+		if v := w.Verdict(); v.Code != 127 || v.Message != "cannot execute /nonexistent/program: there is no such file" {
+			t.Errorf("main ended as %+v", v)
 		}
 		if s := w.untilState("main", unit.Failed); s.Desired != "up" || s.Reason != unit.CannotExecute {
 			t.Errorf("%+v", s)
@@ -269,9 +269,9 @@ func TestSignalMain(t *testing.T) {
 		w.SignalMain(1)
 		w.untilFile("got")
 		w.SignalMain(10)
-		within(t, w.MainEnded(), "main's end")
-		if e, _ := w.MainExit(); e.Code != 9 || w.untilFile("got") != "hup\nusr1" {
-			t.Errorf("main %s, after %q", e, w.untilFile("got"))
+		within(t, w.Over(), "main's end")
+		if w.Verdict().Code != 9 || w.untilFile("got") != "hup\nusr1" {
+			t.Errorf("main ended as %+v, after %q", w.Verdict(), w.untilFile("got"))
 		}
 	})
 }
@@ -282,9 +282,9 @@ func TestEarlySignal(t *testing.T) {
 		main := mainProgram(forever)
 		w := newWorld(t, Options{Main: &main})
 		w.SignalMain(12)
-		within(t, w.MainEnded(), "main's end")
-		if e, _ := w.MainExit(); e.Signal != 12 {
-			t.Errorf("main %s", e)
+		within(t, w.Over(), "main's end")
+		if w.Verdict().Code != 128+12 {
+			t.Errorf("main ended as %+v", w.Verdict())
 		}
 	})
 }

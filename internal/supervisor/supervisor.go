@@ -12,18 +12,14 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
-	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
 	"pintle/internal/logs"
-	"pintle/internal/process"
 	"pintle/internal/store"
 	"pintle/internal/unit"
 )
@@ -32,17 +28,24 @@ import (
 type Options struct {
 	Version string
 	// Main is the main program's unit, which is never restarted; nil where there is none (as in tests).
-	Main      *unit.Spec
+	Main *unit.Spec
+	// Services are the units that are there from the start, oneshots among them.
 	Services  []unit.Spec
 	Templates []unit.Template
+	Governor  unit.Governor
+	// Load reads the declarations anew, for Reload; nil where that can't be done.
+	Load func() (Declarations, error)
 	// Records are the intents of earlier lives of this container.
 	Records []store.Record
 	// Environ is the environment that every unit's is made from.
 	Environ []string
-	Kernel  *process.Kernel
+	Kernel  Kernel
 	Logs    *logs.Book
 	Store   *store.Store
 	Log     *slog.Logger
+	// RunDirectory is where runs have their sockets, and find why and until when they are being stopped; empty for
+	// nowhere. It is pintle's alone to write.
+	RunDirectory string
 	// Terminal is set where main gets pintle's standard input as its terminal.
 	Terminal bool
 	// Conditions yields the sentences for Info; nil for none.
@@ -58,54 +61,48 @@ type Supervisor struct {
 	// errands are what must be done in order but may have to wait for the kernel.
 	errands queue
 
+	strays strays
+	// sockets counts those that runs were given to talk to pintle.
+	sockets atomic.Uint64
+
+	over chan struct{} // closed when the container has come to its end by itself
+	idle chan struct{} // closed when the container stops and no unit has a process left
+
 	// Everything below belongs to the loop.
-	units     map[unit.Name]*record
-	templates map[string]*unit.Template
-	watchers  map[*watcher]bool
-	stopping  bool
-	idle      chan struct{} // closed when the container stops and no unit has a process left
-	mainEnded chan struct{} // closed when main's leader has ended
-	mainExit  unit.Exit
-	mainError string
-}
+	units      map[unit.Name]*record
+	dependents map[unit.Name][]*record // by what they depend on, whether that exists or not
+	templates  map[string]*unit.Template
+	watchers   map[*watcher]bool
 
-// record is one unit: what was declared, what is so, and what is under way.
-type record struct {
-	spec   *unit.Spec
-	life   lifecycle.Unit
-	since  time.Time
-	intent unit.Intent
-	// by is whose wish brought it into this state. It is not always the intent's
-	// actor: who asks for what is so already changes nothing.
-	by unit.Actor
-	// removing is set from the request to remove it, gone once that is done.
-	removing, gone bool
+	agenda    []*record // those to be looked at when the event is over
+	settling  bool      // the queue has an event that goes on with it
+	governor  *lifecycle.Governor
+	turns     []*record // who waits for a start to end, in their order
+	calmed    []*record // who waits until those that failed together have calmed down
+	calmTimer *time.Timer
+	// alive counts the units that have processes, active those that have some or will.
+	alive, active int
 
-	run       *process.Run // of the current run, once it is executed
-	began     time.Time    // when the current run was executed
-	last      *engine.RunEnd
-	next      time.Time // when the armed timer that matters to a person fires
-	timers    [3]*time.Timer
-	endProbe  context.CancelFunc // never nil
-	remaining []string
-	// early are the signals that came for main while it was being executed: it may
-	// have been at work, and been signalled, before the loop knows that it exists.
-	early []unit.Signal
+	booted, stopping bool
+	verdict          Verdict // valid once over is closed
+	firstFailure     int     // the code of the unit that failed first
 }
 
 // New makes the units known and starts the loop; nothing is started until Boot.
 func New(o Options) *Supervisor {
 	s := &Supervisor{
-		o:         o,
-		started:   now(),
-		queue:     newQueue(),
-		errands:   newQueue(),
-		done:      make(chan struct{}),
-		units:     map[unit.Name]*record{},
-		templates: map[string]*unit.Template{},
-		watchers:  map[*watcher]bool{},
-		idle:      make(chan struct{}),
-		mainEnded: make(chan struct{}),
+		o:          o,
+		started:    now(),
+		queue:      newQueue(),
+		errands:    newQueue(),
+		done:       make(chan struct{}),
+		over:       make(chan struct{}),
+		idle:       make(chan struct{}),
+		units:      map[unit.Name]*record{},
+		dependents: map[unit.Name][]*record{},
+		templates:  map[string]*unit.Template{},
+		watchers:   map[*watcher]bool{},
+		governor:   lifecycle.NewGovernor(o.Governor),
 	}
 	if o.Main != nil {
 		s.add(o.Main).intent = unit.Intent{Up: true, Time: s.started, Actor: unit.Boot}
@@ -159,74 +156,74 @@ func (s *Supervisor) recall(r store.Record) {
 	}
 }
 
-func (s *Supervisor) add(spec *unit.Spec) *record {
-	u := newRecord(spec)
-	s.units[spec.Name] = u
-	return u
+// do puts an event into the loop. What it changes is settled before the next one.
+func (s *Supervisor) do(e event) bool {
+	return s.queue.put(func(s *Supervisor) {
+		e(s)
+		s.settle()
+	})
 }
 
-func newRecord(spec *unit.Spec) *record {
-	return &record{spec: spec, life: lifecycle.New(spec), since: now(), endProbe: func() {}}
-}
-
-// serve handles the events of a queue until it is closed.
-func (s *Supervisor) serve(q *queue) {
-	for {
-		events, open := q.take()
-		for _, e := range events {
-			e(s)
-		}
-		if !open {
-			return
-		}
-	}
-}
-
-// Boot starts every unit that is wanted up.
+// Boot starts every unit that is wanted up, each as soon as what it depends on allows.
 func (s *Supervisor) Boot() {
-	s.queue.put(func(s *Supervisor) {
+	s.do(func(s *Supervisor) {
+		s.booted = true
 		for _, u := range s.sorted() {
 			if u.intent.Up {
 				s.step(u, lifecycle.Event{Kind: lifecycle.Boot})
 			}
 		}
+		s.concludeIdle()
 	})
 }
 
-// Halt ends every unit, all at once where nothing orders them; from now on nothing starts.
+// Halt ends every unit, those that others depend on after these, and all at once
+// where nothing orders them. From now on nothing starts.
 func (s *Supervisor) Halt() {
-	s.queue.put(func(s *Supervisor) {
+	s.do(func(s *Supervisor) {
 		s.stopping = true
-		s.all(lifecycle.Halt)
-		s.checkIdle()
+		if s.o.Main == nil {
+			s.conclude(Verdict{})
+		}
+		for _, u := range s.sorted() {
+			s.step(u, lifecycle.Event{Kind: lifecycle.Freeze})
+			s.touch(u)
+		}
 	})
 }
 
-// Hurry makes every grace period be over now.
+// Hurry makes every grace period be over now, and nobody wait for his turn to end.
 func (s *Supervisor) Hurry() {
-	s.queue.put(func(s *Supervisor) { s.all(lifecycle.Hurry) })
-}
-
-func (s *Supervisor) all(k lifecycle.EventKind) {
-	for _, u := range s.sorted() {
-		s.step(u, lifecycle.Event{Kind: k})
-	}
+	s.do(func(s *Supervisor) {
+		for _, u := range s.sorted() {
+			s.step(u, lifecycle.Event{Kind: lifecycle.Hurry})
+			if s.stopping && !u.halted {
+				u.halted = true
+				s.step(u, lifecycle.Event{Kind: lifecycle.Halt})
+			}
+		}
+	})
 }
 
 // Idle is closed when, after Halt, no unit has a process left.
 func (s *Supervisor) Idle() <-chan struct{} { return s.idle }
 
-// MainEnded is closed when main's leader has ended or could not be executed.
-// After that MainExit tells how; err is set where it could not be executed.
-func (s *Supervisor) MainEnded() <-chan struct{} { return s.mainEnded }
-
-// MainExit is how main ended. It may be called once MainEnded is closed.
-func (s *Supervisor) MainExit() (e unit.Exit, err string) { return s.mainExit, s.mainError }
+// checkIdle tells boot when the last unit is down.
+func (s *Supervisor) checkIdle() {
+	if !s.stopping || s.alive > 0 {
+		return
+	}
+	select {
+	case <-s.idle:
+	default:
+		close(s.idle)
+	}
+}
 
 // SignalMain passes a signal on to main, in the order of the calls; it does
 // nothing when main is not running. It never waits.
 func (s *Supervisor) SignalMain(sig unit.Signal) {
-	s.queue.put(func(s *Supervisor) {
+	s.do(func(s *Supervisor) {
 		switch u, ok := s.units[unit.MainName]; {
 		case !ok:
 		case u.run != nil:
@@ -246,7 +243,7 @@ func (s *Supervisor) passOn(u *record, sig unit.Signal) {
 }
 
 // signal sends a signal to a run's leader. It is an errand, because it must wait while some child is being executed.
-func (s *Supervisor) signal(run *process.Run, sig unit.Signal, done func(error)) {
+func (s *Supervisor) signal(run Run, sig unit.Signal, done func(error)) {
 	s.errands.put(func(*Supervisor) { done(run.Signal(sig)) })
 }
 
@@ -254,100 +251,17 @@ func (s *Supervisor) signal(run *process.Run, sig unit.Signal, done func(error))
 func (s *Supervisor) Close() {
 	s.queue.put(func(s *Supervisor) {
 		for _, u := range s.units {
-			u.endProbe()
-			u.reset()
+			u.endChecks()
+			s.reset(u)
+			if u.slotTimer != nil {
+				u.slotTimer.Stop()
+			}
+		}
+		if s.calmTimer != nil {
+			s.calmTimer.Stop()
 		}
 	})
 	s.queue.close()
 	<-s.done
 	s.errands.close()
-}
-
-// sorted lists the records by name, main first.
-func (s *Supervisor) sorted() []*record {
-	list := make([]*record, 0, len(s.units))
-	for _, u := range s.units {
-		list = append(list, u)
-	}
-	slices.SortFunc(list, func(a, b *record) int {
-		if (a.spec.Kind == unit.Main) != (b.spec.Kind == unit.Main) {
-			if a.spec.Kind == unit.Main {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(string(a.spec.Name), string(b.spec.Name))
-	})
-	return list
-}
-
-// checkIdle tells boot when the last unit is down.
-func (s *Supervisor) checkIdle() {
-	if !s.stopping {
-		return
-	}
-	for _, u := range s.units {
-		if u.life.Alive() {
-			return
-		}
-	}
-	select {
-	case <-s.idle:
-	default:
-		close(s.idle)
-	}
-}
-
-// event is something for the loop to do or to know.
-type event func(*Supervisor)
-
-// queue is a mailbox of the loop's. It is unbounded, so that to put never waits: the
-// reaper puts while it holds the process table, which the loop may be waiting for.
-type queue struct {
-	mu     sync.Mutex
-	events []event
-	closed bool
-	wake   chan struct{}
-}
-
-func newQueue() queue { return queue{wake: make(chan struct{}, 1)} }
-
-// put adds an event; it tells whether that will be handled.
-func (q *queue) put(e event) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return false
-	}
-	q.events = append(q.events, e)
-	q.signal()
-	return true
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.signal()
-}
-
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take waits for events; open is false once the queue is closed and these are the last.
-func (q *queue) take() (events []event, open bool) {
-	for {
-		q.mu.Lock()
-		events, q.events = q.events, nil
-		open = !q.closed
-		q.mu.Unlock()
-		if len(events) > 0 || !open {
-			return events, open
-		}
-		<-q.wake
-	}
 }

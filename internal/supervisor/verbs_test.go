@@ -167,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		}
 
 		w.Halt()
-		within(t, w.MainEnded(), "main's end")
+		within(t, w.Over(), "main's end")
 		for _, do := range []verb{w.Start, w.Restart, create} {
 			_, err := do(ctx, "gateway@a")
 			if engine.KindOf(err) != engine.Conflict {
@@ -182,8 +182,8 @@ func TestRefusals(t *testing.T) {
 		if info, err := w.Info(ctx); err != nil || !info.Stopping {
 			t.Errorf("%+v, %v", info, err)
 		}
-		if e, failure := w.MainExit(); e.Code != 7 || failure != "" {
-			t.Errorf("main %s, %s", e, failure)
+		if v := w.Verdict(); v.Code != 7 || v.Message != "" {
+			t.Errorf("main ended as %+v", v)
 		}
 	})
 }
@@ -290,7 +290,7 @@ func TestRemove(t *testing.T) {
 func TestNameOfAnother(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		spec := service("", "trap '' TERM; "+forever, func(s *unit.Spec) {
-			s.Readiness, s.StopGracePeriod = &unit.Readiness{TCP: closedPort(t)}, 50*time.Millisecond
+			s.Readiness, s.Stop.Grace = &unit.Readiness{Check: unit.Check{TCP: closedPort(t)}}, 50*time.Millisecond
 		})
 		w := newWorld(t, Options{Templates: []unit.Template{template(func(u *unit.Template) { u.Spec = spec })}})
 		ctx := context.Background()

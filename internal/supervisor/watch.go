@@ -85,7 +85,7 @@ func (s *Supervisor) publish(u *record) {
 	if len(s.watchers) == 0 {
 		return
 	}
-	status := u.status()
+	status := s.status(u)
 	for w := range s.watchers {
 		w.put(status)
 	}

@@ -80,16 +80,6 @@ func (e Exit) String() string {
 	return "exited with code " + strconv.Itoa(e.Code)
 }
 
-// RestartPolicy says which ends of a run are followed by another run. The words are Compose's and systemd's.
-type RestartPolicy string
-
-// The restart policies.
-const (
-	RestartAlways    RestartPolicy = "always"
-	RestartOnFailure RestartPolicy = "on-failure"
-	RestartNever     RestartPolicy = "never"
-)
-
 // Verdict is what an end of a run that nobody asked for leads to.
 type Verdict string
 

@@ -141,14 +141,3 @@ func TestSpan(t *testing.T) {
 		}
 	}
 }
-
-// TestSettled: the states that stay until something happens are those without work under way.
-func TestSettled(t *testing.T) {
-	t.Parallel()
-	moving := map[State]bool{Starting: true, Stopping: true, Backoff: true}
-	for _, s := range States {
-		if s.Settled() == moving[s] {
-			t.Errorf("%s: settled %v", s, s.Settled())
-		}
-	}
-}

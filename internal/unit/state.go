@@ -7,6 +7,7 @@ type State string
 const (
 	Disabled State = "disabled" // switched off in this container
 	Down     State = "down"     // no process, and none is wanted
+	Waiting  State = "waiting"  // it is to run, and something else must come first
 	Starting State = "starting" // a run has begun and is not ready
 	Up       State = "up"       // ready, where readiness is declared; else executed
 	Stopping State = "stopping" // a run is ending: some process of it may be left
@@ -16,16 +17,7 @@ const (
 )
 
 // States lists them all, in the order in which a life goes through them.
-var States = []State{Disabled, Down, Starting, Up, Stopping, Backoff, Failed, Done}
-
-// Settled tells whether the state stays as it is until somebody asks or something happens.
-func (s State) Settled() bool {
-	switch s {
-	case Disabled, Down, Up, Failed, Done:
-		return true
-	}
-	return false
-}
+var States = []State{Disabled, Down, Waiting, Starting, Up, Stopping, Backoff, Failed, Done}
 
 // Reason is why a unit is in its state. The constants are for programs; a status has the sentence beside it.
 type Reason string
@@ -40,16 +32,42 @@ const (
 	Asked Reason = "asked"
 	// AtBoot: it was started with the container.
 	AtBoot Reason = "boot"
+	// AwaitsDependency: a unit that it depends on has not come to what it must.
+	AwaitsDependency Reason = "awaits-dependency"
+	// AwaitsTurn: as many starts as may be are under way.
+	AwaitsTurn Reason = "awaits-turn"
+	// AwaitsCalm: many units failed together, and restarts pause.
+	AwaitsCalm Reason = "awaits-calm"
+	// NotReady: the run has begun, and readiness is waited for.
+	NotReady Reason = "not-ready"
+	// Working: a oneshot has begun and has not ended.
+	Working Reason = "working"
 	// Crashed: a run ended and nobody had asked for that.
 	Crashed Reason = "crashed"
 	// CannotExecute: a run could not be executed.
 	CannotExecute Reason = "cannot-execute"
+	// EndedUnready: a run ended, as in success, before it was ready.
+	EndedUnready Reason = "ended-before-ready"
+	// TimedOut: a run was not ready, or a oneshot not done, in the time it had.
+	TimedOut Reason = "timed-out"
+	// Hung: liveness or the watchdog found a run that does not do its work.
+	Hung Reason = "hung"
+	// EndsItself: the run said that it is stopping.
+	EndsItself Reason = "ends-itself"
 	// ExitRule: exit_codes says what this exit leads to.
 	ExitRule Reason = "exit-rule"
 	// RestartRule: the restart policy says what this exit leads to.
 	RestartRule Reason = "restart-policy"
-	// NotReady: the run has begun, and readiness is waited for.
-	NotReady Reason = "not-ready"
+	// GaveUp: it failed as often as give_up allows.
+	GaveUp Reason = "gave-up"
+	// DependencyFailed: a unit that it depends on cannot come to what it must.
+	DependencyFailed Reason = "dependency-failed"
+	// DependencyRestarted: a unit that it restarts with began anew.
+	DependencyRestarted Reason = "dependency-restarted"
+	// Changed: a reload gave it another declaration.
+	Changed Reason = "changed"
+	// Dropped: a reload took its declaration away.
+	Dropped Reason = "dropped"
 	// ContainerStopping: the container is on its way down.
 	ContainerStopping Reason = "container-stopping"
 )

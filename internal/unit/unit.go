@@ -23,6 +23,8 @@ const (
 	Main Kind = "main"
 	// Service is a program that is kept running.
 	Service Kind = "service"
+	// Oneshot is a program that is run to completion, at boot or on the way down.
+	Oneshot Kind = "oneshot"
 	// Instance is a service made from a template by somebody's request, or because its template names it in always.
 	Instance Kind = "instance"
 )
@@ -33,12 +35,6 @@ type Switch struct {
 	On bool
 	// Because names what decided, such as "WEB_ENABLED is not set"; empty where the configuration says so literally.
 	Because string
-}
-
-// Readiness says how it is known that a run does its work, rather than merely exists.
-type Readiness struct {
-	// TCP is the host:port that accepts a connection once the run is ready.
-	TCP string
 }
 
 // Spec is everything that was declared about one unit. Instances are made from
@@ -52,18 +48,47 @@ type Spec struct {
 	Command []string
 	// User is "name", "uid", "name:group" or "uid:gid"; empty means pintle's own. It is resolved when a run starts.
 	User string
-	// Environment is laid over the container's own.
+	// EnvFiles are files of NAME=VALUE lines, laid over the container's environment in their order.
+	EnvFiles []EnvFile
+	// Environment is laid over both.
 	Environment map[string]string
 	// WorkingDir is absolute, or empty for the container's own (docker run -w).
 	WorkingDir string
-	Restart    RestartPolicy
-	ExitRules  ExitRules
+	Attributes Attributes
+
+	// DependsOn are the units that must have come to something before this one begins.
+	DependsOn []Dependency
+	Restart   RestartPolicy
+	ExitRules ExitRules
+	Backoff   BackoffRule
+	// StableAfter is how long a run is up before earlier failures are forgotten; zero is DefaultStableAfter.
+	StableAfter time.Duration
+	GiveUp      GiveUp
+	// OnFailure is what it means for the container when the unit has failed; empty is FailureIgnore.
+	OnFailure FailureAction
 	// Readiness is nil where a run counts as ready once it has been executed.
-	Readiness  *Readiness
-	StopSignal Signal
-	// StopGracePeriod is the longest time between the stop signal and SIGKILL; it is a maximum, never a wait.
-	StopGracePeriod time.Duration
-	Labels          map[string]string
+	Readiness *Readiness
+	// StartTimeout is how long a run may take to be ready, or a oneshot to be done; zero for as long as it takes.
+	StartTimeout time.Duration
+	// Liveness is nil where a run that is up counts as alive until it ends.
+	Liveness *Liveness
+	// Watchdog is the longest time between two WATCHDOG=1 of a run that is up; zero for none.
+	Watchdog time.Duration
+	// OnHang is what is done to a run that hangs before it is stopped; nil for nothing.
+	OnHang *OnHang
+	Stop   Stop
+	// Down is the command of a oneshot that undoes what Command did, on the way down; empty for none.
+	Down []string
+	// Required is set for a oneshot without which the container must not run.
+	Required bool
+	Labels   map[string]string
+}
+
+// EnvFile is a file with environment variables.
+type EnvFile struct {
+	Path string
+	// Optional has a missing file mean an empty one.
+	Optional bool
 }
 
 // Defaults for what a configuration does not say. The grace period is Docker's and Compose's.
@@ -102,8 +127,8 @@ const (
 type Template struct {
 	// Name is the part before the "@".
 	Name string
-	// Spec is the pattern: "%i" in its command, environment values, working directory and readiness address
-	// stands for the instance's name, "%%" for a percent sign.
+	// Spec is the pattern: "%i" in its commands, environment values, paths, checks and dependencies stands for the
+	// instance's name, "%%" for a percent sign.
 	Spec Spec
 	// Names is what an instance may be called.
 	Names    NamePattern
@@ -150,18 +175,40 @@ func (t *Template) Instantiate(instance string) (Spec, error) {
 		maps.Copy(environment, o.Environment)
 	}
 	expand := strings.NewReplacer("%%", "%", "%i", instance)
-	s.Command = make([]string, len(command))
-	for i, arg := range command {
-		s.Command[i] = expand.Replace(arg)
-	}
+	s.Command = replaceAll(expand, command)
 	for key, value := range environment {
 		environment[key] = expand.Replace(value)
 	}
 	s.Environment = environment
 	s.WorkingDir = expand.Replace(s.WorkingDir)
+	s.EnvFiles = slices.Clone(s.EnvFiles)
+	for i := range s.EnvFiles {
+		s.EnvFiles[i].Path = expand.Replace(s.EnvFiles[i].Path)
+	}
 	if s.Readiness != nil {
-		s.Readiness = &Readiness{TCP: expand.Replace(s.Readiness.TCP)}
+		r := *s.Readiness
+		r.Check = r.instantiate(expand)
+		s.Readiness = &r
+	}
+	if s.Liveness != nil {
+		l := *s.Liveness
+		l.Check = l.instantiate(expand)
+		s.Liveness = &l
+	}
+	s.Stop.Command = replaceAll(expand, s.Stop.Command)
+	s.DependsOn = slices.Clone(s.DependsOn)
+	for i := range s.DependsOn {
+		s.DependsOn[i].On = Name(expand.Replace(string(s.DependsOn[i].On)))
 	}
 	s.ExitRules, s.Labels = maps.Clone(s.ExitRules), maps.Clone(s.Labels)
 	return s, nil
+}
+
+// replaceAll expands every word of a list; it leaves the list as it is.
+func replaceAll(expand *strings.Replacer, words []string) []string {
+	out := slices.Clone(words)
+	for i := range out {
+		out[i] = expand.Replace(out[i])
+	}
+	return out
 }

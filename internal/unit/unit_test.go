@@ -17,7 +17,9 @@ func gateway() Template {
 			Enabled: Switch{On: true}, Command: []string{"agent", "-p", "%i", "100%%", "%%i", "%x", "%"},
 			User: "agent", Environment: map[string]string{"PROFILE": "%i", "%i": "key"}, WorkingDir: "/data/%i",
 			Restart: RestartOnFailure, ExitRules: ExitRules{{Code: 78}: VerdictFail},
-			Readiness: &Readiness{TCP: "%i.local:80"}, StopSignal: SIGTERM, StopGracePeriod: time.Second,
+			EnvFiles: []EnvFile{{Path: "/etc/%i.env", Optional: true}}, DependsOn: []Dependency{{On: "store@%i", Condition: OnReady}},
+			Readiness: &Readiness{Check: Check{TCP: "%i.local:80"}}, Liveness: &Liveness{Check: Check{Exec: []string{"alive", "%i"}}},
+			Stop:   Stop{Command: []string{"bye", "%i"}, Signals: []StopSignal{{Signal: SIGTERM}}, Grace: time.Second},
 			Labels: map[string]string{"tier": "%i"},
 		},
 		Max: 3,
@@ -37,7 +39,11 @@ func TestInstantiate(t *testing.T) {
 	want.Command = []string{"agent", "-p", "coder", "100%", "%i", "%x", "%"}
 	want.Environment = map[string]string{"PROFILE": "coder", "%i": "key"}
 	want.WorkingDir = "/data/coder"
-	want.Readiness = &Readiness{TCP: "coder.local:80"}
+	want.EnvFiles = []EnvFile{{Path: "/etc/coder.env", Optional: true}}
+	want.DependsOn = []Dependency{{On: "store@coder", Condition: OnReady}}
+	want.Readiness = &Readiness{Check: Check{TCP: "coder.local:80"}}
+	want.Liveness = &Liveness{Check: Check{Exec: []string{"alive", "coder"}}}
+	want.Stop.Command = []string{"bye", "coder"}
 	got, err := g.Instantiate("coder")
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -90,6 +96,7 @@ func TestInstancesShareNothing(t *testing.T) {
 		s.Environment["PROFILE"] = "spoilt"
 		s.ExitRules[Exit{Code: 1}] = VerdictDone
 		s.Readiness.TCP = "spoilt"
+		s.Liveness.Exec[0], s.Stop.Command[0], s.EnvFiles[0].Path, s.DependsOn[0].On = "spoilt", "spoilt", "spoilt", "spoilt"
 		s.Labels["tier"] = "spoilt"
 	}
 	if diff := cmp.Diff(gateway(), g, cmp.Comparer(func(a, b NamePattern) bool { return a == b })); diff != "" {

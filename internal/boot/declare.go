@@ -1,0 +1,120 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"pintle/internal/config"
+	"pintle/internal/process"
+	"pintle/internal/supervisor"
+	"pintle/internal/unit"
+)
+
+// This file makes of a configuration, and of the container's arguments, what the
+// supervisor is to run: at the container's start, and at each reload.
+
+// read reads the configuration and finds the main program. main is nil where
+// there is none and the configuration has other things to run.
+func (c *container) read() (cfg *config.Config, main *unit.Spec, err error) {
+	cfg, err = config.Load(config.Options{Files: c.files, Environ: c.o.Environ, UID: os.Geteuid()})
+	if err != nil {
+		return nil, nil, err
+	}
+	spec := cfg.Main.Spec
+	spec.Restart = unit.RestartNever // its end is the container's
+	identity, err := supervisor.Identity(spec.User)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot start the main program: %w", err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot find the working directory: %w", err)
+	}
+	if spec.WorkingDir != "" {
+		dir = spec.WorkingDir
+	}
+	spec.Command, err = routing{
+		command: spec.Command, subcommands: cfg.Main.Subcommands,
+		path: process.PathOf(c.o.Environ), dir: dir, identity: identity,
+	}.route(c.o.Args)
+	switch {
+	case errors.Is(err, errNoMain) && len(cfg.Services)+len(cfg.Oneshots)+len(cfg.Templates) > 0:
+		return cfg, nil, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	c.identity = identity
+	spec.DependsOn = append(slices.Clone(spec.DependsOn), required(cfg, spec.DependsOn)...)
+	return cfg, &spec, nil
+}
+
+// required are the oneshots without which the container must not run: main waits
+// for them, but for those that are themselves to come after main.
+func required(cfg *config.Config, already []unit.Dependency) []unit.Dependency {
+	needs := map[unit.Name][]unit.Dependency{}
+	for _, list := range [][]unit.Spec{cfg.Services, cfg.Oneshots} {
+		for i := range list {
+			needs[list[i].Name] = list[i].DependsOn
+		}
+	}
+	var afterMain func(name unit.Name) bool
+	afterMain = func(name unit.Name) bool {
+		return slices.ContainsFunc(needs[name], func(d unit.Dependency) bool { // no cycle gets past the configuration
+			return d.On == unit.MainName || afterMain(d.On)
+		})
+	}
+	var list []unit.Dependency
+	for i := range cfg.Oneshots {
+		o := &cfg.Oneshots[i]
+		named := slices.ContainsFunc(already, func(d unit.Dependency) bool { return d.On == o.Name })
+		if o.Required && o.Enabled.On && !named && !afterMain(o.Name) {
+			list = append(list, unit.Dependency{On: o.Name, Condition: unit.OnDone})
+		}
+	}
+	return list
+}
+
+// declarations are what the supervisor takes of a configuration.
+func (c *container) declarations(cfg *config.Config, main *unit.Spec) supervisor.Declarations {
+	return supervisor.Declarations{
+		Main: main, Services: slices.Concat(cfg.Oneshots, cfg.Services), Templates: cfg.Templates, Governor: cfg.Governor,
+		Differ: config.Keys, Commit: func() { c.config.Store(cfg) },
+	}
+}
+
+// reload reads it all anew.
+func (c *container) reload() (supervisor.Declarations, error) {
+	cfg, main, err := c.read()
+	if err != nil {
+		return supervisor.Declarations{}, err
+	}
+	if (main == nil) != (c.main == nil) {
+		return supervisor.Declarations{}, errors.New("cannot change whether there is a main program while the container runs")
+	}
+	d := c.declarations(cfg, main)
+	if cfg.StateDirectory != c.config.Load().StateDirectory {
+		d.Fixed = append(d.Fixed, "state_directory")
+	}
+	return d, nil
+}
+
+// openPlace makes, beside pintle's socket, the directory in which runs have their
+// own sockets, and are told of their stop. Without it they do without.
+func (c *container) openPlace(dir string) {
+	runs := filepath.Join(dir, "runs")
+	err := os.RemoveAll(runs) // of an earlier life of the container
+	if err == nil {
+		err = os.Mkdir(runs, 0o755)
+	}
+	if err == nil {
+		err = os.Chmod(runs, 0o755) // whatever the umask
+	}
+	if err != nil {
+		c.fixed = append(c.fixed, "runs can't talk to pintle: "+err.Error())
+		return
+	}
+	c.runDirectory = runs
+}

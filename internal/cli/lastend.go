@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+// lastEnd is how the last run ended: how, after how long, when, and what for.
+func lastEnd(s engine.Status, now time.Time) string {
+	l := s.Last
+	run := fmt.Sprintf("run %d", l.Run)
+	if l.PID != 0 {
+		run += fmt.Sprintf(" (pid %d)", l.PID)
+	}
+	when := unit.Span(now.Sub(l.Ended)) + " ago"
+	if l.Error != "" {
+		return fmt.Sprintf("%s could not be executed, %s: %s.", run, when, clean(l.Error))
+	}
+	text := fmt.Sprintf("%s %s%s after %s, %s; %s", run, l.Exit, meaning(*l), unit.Span(l.Ended.Sub(l.Started)), when, cause(s))
+	if l.Killed {
+		text += "; what was left of it was killed when its grace period was over"
+	}
+	if s.Failures > 1 {
+		text += fmt.Sprintf(". That was failure %d in a row", s.Failures)
+	}
+	return text + "."
+}
+
+// cause is what the last run ended for, as a clause.
+func cause(s engine.Status) string {
+	switch l := s.Last; l.Cause {
+	case unit.Hung:
+		if s.AliveBy != "" {
+			return "it did not do its work any more (alive by " + clean(s.AliveBy) + "), and was asked to end"
+		}
+		return "it did not do its work any more, and was asked to end"
+	case unit.TimedOut:
+		if s.Kind == unit.Oneshot {
+			return "it was not done in the time it has for that, and was asked to end"
+		}
+		return "it was not ready in the time it has for that, and was asked to end"
+	case unit.EndsItself:
+		return "it had said that it was stopping"
+	case unit.DependencyRestarted:
+		return "a unit that it restarts with began anew, and it was asked to end"
+	case unit.Changed:
+		return "a reload gave it another declaration, and it was asked to end"
+	case unit.Dropped:
+		return "a reload took its declaration away, and it was asked to end"
+	case unit.ContainerStopping:
+		return "the container was stopping, and it was asked to end"
+	default:
+		switch {
+		case l.Asked && s.Kind == unit.Oneshot: // that run may have undone its work, for the way down
+			return "it was asked to be down"
+		case l.Asked:
+			return "it was asked to end"
+		case s.Kind == unit.Oneshot && l.Exit.Success():
+			return "its work was done"
+		}
+		return "nobody had asked for that"
+	}
+}
+
+// meaning is what an exit that few know by heart stands for, in parentheses.
+func meaning(l engine.RunEnd) string {
+	switch e := l.Exit; {
+	case e.Signal == unit.SIGKILL && !l.Killed:
+		return " (sent by somebody, or by the kernel for lack of memory)"
+	case e.Signal != 0:
+		return ""
+	case e.Code == 126: // POSIX, Shell Command Language, 2.8.2
+		return " (a shell's word for: found, but cannot be executed)"
+	case e.Code == 127:
+		return " (a shell's word for: command not found)"
+	case e.Code > 128 && e.Code <= 128+64:
+		return fmt.Sprintf(" (128 + %d: a program that %s)", e.Code-128, unit.Exit{Signal: unit.Signal(e.Code - 128)})
+	}
+	return ""
+}

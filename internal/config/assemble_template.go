@@ -1,0 +1,84 @@
+package config
+
+import (
+	"slices"
+
+	"pintle/internal/unit"
+)
+
+// template makes a template, and checks the instances that it names.
+func (a *assembler) template(name string, t *templateSection) unit.Template {
+	path := place{path: "templates"}.key(name, Position{}).path
+	out := unit.Template{
+		Name:    name,
+		Spec:    a.supervised(path, &t.supervised),
+		Names:   unit.DefaultNamePattern,
+		Initial: unit.InitialDown,
+	}
+	out.Spec.Kind = unit.Instance
+	a.depends(dependent{name: name, template: true, path: path + ".depends_on", on: t.DependsOn})
+	in := t.Instances
+	if in == nil {
+		in = &instancesSection{}
+	}
+	out.Max = in.Max.or(unit.DefaultMax)
+	if in.Names.given() {
+		out.Names = in.Names.names
+	}
+	if in.Initial.given() {
+		out.Initial = in.Initial.text
+	}
+	for _, m := range in.Managers {
+		if m.group {
+			out.Managers.Groups = append(out.Managers.Groups, m.name)
+		} else {
+			out.Managers.Users = append(out.Managers.Users, m.name)
+		}
+	}
+	allowed := quote(out.Names.String())
+	if in.Names.given() {
+		allowed = in.Names.shown() // it may come from a variable
+	}
+	for i := range in.Always {
+		w := &in.Always[i]
+		at := place{path + ".instances.always", w.at}.entry(i, w.at)
+		switch {
+		case !w.given():
+		case slices.Contains(out.Always, w.text):
+			a.failf(w.at, "cannot use %s: %s is listed twice", at.path, w.shown())
+		case a.instance(&out, at, w.text, w.shown(), allowed):
+			out.Always = append(out.Always, w.text)
+		}
+	}
+	if len(out.Always) > out.Max {
+		a.failf(in.Always[out.Max].at, "cannot use %s.instances.always: it lists more instances than max allows", path)
+	}
+	for _, k := range keysOf(a.report, t.Overrides) {
+		at := place{path + ".overrides", k.at}.key(k.text, k.at)
+		if !a.instance(&out, at, k.text, quote(k.text), allowed) {
+			continue
+		}
+		if out.Overrides == nil {
+			out.Overrides = map[string]unit.Override{}
+		}
+		o := t.Overrides[k]
+		out.Overrides[k.text] = unit.Override{
+			Command:     a.command(at.path+".command", o.Command),
+			Environment: a.environment(at.path, o.Environment),
+		}
+	}
+	return out
+}
+
+// instance tells whether a template can have an instance of that name, and reports it if not.
+func (a *assembler) instance(t *unit.Template, at place, name, shown, allowed string) bool {
+	if _, err := unit.InstanceName(t.Name, name); err != nil {
+		a.failf(at.Position, "cannot use %s: %s is no instance's name", at.path, shown)
+		return false
+	}
+	if err := t.Names.Check(name); err != nil {
+		a.failf(at.Position, "cannot use %s: %s is not allowed by instances.names, %s", at.path, shown, allowed)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pintle/internal/unit"
+)
+
+// wordSet names the words that a oneOf may be.
+type wordSet interface{ words() []string }
+
+type (
+	restartWords   struct{}
+	verdictWords   struct{}
+	initialWords   struct{}
+	conditionWords struct{}
+	onFailureWords struct{}
+	targetWords    struct{}
+	repairWords    struct{}
+	offWords       struct{}
+)
+
+func (restartWords) words() []string {
+	return []string{string(unit.RestartAlways), string(unit.RestartOnFailure), string(unit.RestartNever)}
+}
+
+func (verdictWords) words() []string {
+	return []string{string(unit.VerdictDone), string(unit.VerdictRestart), string(unit.VerdictFail)}
+}
+
+func (initialWords) words() []string { return []string{unit.InitialUp, unit.InitialDown} }
+func (conditionWords) words() []string {
+	return []string{string(unit.OnStarted), string(unit.OnReady), string(unit.OnDone)}
+}
+
+func (onFailureWords) words() []string {
+	return []string{string(unit.FailureIgnore), string(unit.FailureStopContainer)}
+}
+
+func (targetWords) words() []string {
+	return []string{string(unit.TargetLeader), string(unit.TargetGroup), string(unit.TargetSet)}
+}
+
+func (repairWords) words() []string { return []string{"none", "tree"} }
+func (offWords) words() []string    { return []string{"off"} }
+
+// oneOf is one word of a set.
+type oneOf[W wordSet] struct{ scalar }
+
+func (v *oneOf[W]) check() error {
+	var set W
+	words := set.words()
+	if slices.Contains(words, v.text) {
+		return nil
+	}
+	return fmt.Errorf("%s is not %s", v.shown(), listed(words, "or"))
+}
+
+// listed joins words as a sentence does: "a, b or c".
+func listed(words []string, conjunction string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " " + conjunction + " " + words[last]
+}

@@ -1,0 +1,235 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+
+	"pintle/internal/lifecycle"
+	"pintle/internal/unit"
+)
+
+// This file is what units are to each other: who may start, who begins anew with
+// whom, who ends after whom. Whenever a unit has changed, those that this may
+// concern are put on the agenda; they are looked at when the event is over.
+
+// mostAtOnce bounds how many units are looked at in one turn of the loop, so that
+// other events have theirs.
+const mostAtOnce = 64
+
+// slotTime is how long a start counts as under way at most: a unit that is slow
+// to be ready must not hold up all others.
+const slotTime = 10 * time.Second
+
+// touch puts a unit on the agenda.
+func (s *Supervisor) touch(u *record) {
+	if !u.touched {
+		u.touched = true
+		s.agenda = append(s.agenda, u)
+	}
+}
+
+// touchDependents puts on the agenda whom a change of u may concern.
+func (s *Supervisor) touchDependents(u *record) {
+	for _, d := range s.dependents[u.spec.Name] {
+		s.touch(d)
+	}
+	if s.stopping {
+		for _, d := range u.spec.DependsOn {
+			if other := s.units[d.On]; other != nil {
+				s.touch(other)
+			}
+		}
+	}
+}
+
+// settle works off the agenda.
+func (s *Supervisor) settle() {
+	for n := 0; len(s.agenda) > 0; n++ {
+		if n == mostAtOnce {
+			if !s.settling {
+				s.settling = true
+				s.do(func(s *Supervisor) { s.settling = false }) // every event ends with a settle
+			}
+			return
+		}
+		u := s.agenda[0]
+		s.agenda = s.agenda[1:]
+		u.touched = false
+		s.reconsider(u)
+	}
+	s.agenda = nil
+	s.checkIdle()
+}
+
+// reconsider looks at a unit whose surroundings have changed.
+func (s *Supervisor) reconsider(u *record) {
+	switch {
+	case u.gone:
+		return
+	case s.stopping:
+		if !u.halted && !s.needed(u) {
+			u.halted = true
+			s.step(u, lifecycle.Event{Kind: lifecycle.Halt})
+		}
+	case u.life.State == unit.Waiting:
+		s.admit(u)
+	case u.life.State == unit.Starting, u.life.State == unit.Up:
+		if s.left(u) {
+			s.step(u, lifecycle.Event{Kind: lifecycle.Follow})
+		}
+	case u.life.State == unit.Failed && u.life.Reason == unit.DependencyFailed && u.intent.Up:
+		if prospect, _ := s.prospect(u); prospect != lifecycle.Hopeless {
+			s.step(u, lifecycle.Event{Kind: lifecycle.Mended})
+		}
+	}
+}
+
+// needed tells whether a unit that depends on u has not ended yet.
+func (s *Supervisor) needed(u *record) bool {
+	for _, d := range s.dependents[u.spec.Name] {
+		if d.life.Alive() || !d.halted && d.life.State == unit.Done && len(d.spec.Down) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// left tells whether a unit that u restarts with has begun anew since u did.
+func (s *Supervisor) left(u *record) bool {
+	for _, d := range u.spec.DependsOn {
+		if other := s.units[d.On]; d.RestartWith && other != nil && other.life.Run != u.with[d.On] && !other.life.Undoing {
+			return true
+		}
+	}
+	return false
+}
+
+// prospect is the worst prospect of all that u depends on, and of which.
+func (s *Supervisor) prospect(u *record) (worst lifecycle.Prospect, of unit.Dependency) {
+	for _, d := range u.spec.DependsOn {
+		if p := s.look(d); p > worst {
+			worst, of = p, d
+		}
+	}
+	return worst, of
+}
+
+func (s *Supervisor) look(d unit.Dependency) lifecycle.Prospect {
+	other := s.units[d.On]
+	switch {
+	case other != nil:
+		return lifecycle.Look(d, other.spec, &other.life, other.intent.Up)
+	case d.Optional:
+		return lifecycle.Met
+	}
+	return lifecycle.Pending // an instance that nobody has made yet
+}
+
+// admit decides whether a unit that waits may start.
+func (s *Supervisor) admit(u *record) {
+	switch prospect, _ := s.prospect(u); {
+	case prospect == lifecycle.Hopeless:
+		s.step(u, lifecycle.Event{Kind: lifecycle.Refused})
+	case prospect == lifecycle.Pending:
+		s.hold(u, unit.AwaitsDependency)
+	case s.paused(u):
+		if u.life.Reason != unit.AwaitsCalm {
+			s.calmed = append(s.calmed, u)
+		}
+		s.hold(u, unit.AwaitsCalm)
+	case !s.takeSlot(u):
+		if !u.queued {
+			u.queued = true
+			s.turns = append(s.turns, u)
+		}
+		s.hold(u, unit.AwaitsTurn)
+	default:
+		s.grant(u)
+	}
+}
+
+func (s *Supervisor) hold(u *record, why unit.Reason) {
+	s.step(u, lifecycle.Event{Kind: lifecycle.Held, Reason: why})
+}
+
+func (s *Supervisor) grant(u *record) {
+	u.with = nil
+	for _, d := range u.spec.DependsOn {
+		if other := s.units[d.On]; d.RestartWith && other != nil {
+			if u.with == nil {
+				u.with = map[unit.Name]uint64{}
+			}
+			u.with[d.On] = other.life.Run
+		}
+	}
+	s.step(u, lifecycle.Event{Kind: lifecycle.Granted})
+}
+
+// paused tells whether u failed and waits until those that failed together have calmed down.
+func (s *Supervisor) paused(u *record) bool {
+	until, _ := s.governor.Calm()
+	return u.spec.Kind != unit.Main && u.life.Began() == unit.Crashed && now().Before(until)
+}
+
+// takeSlot asks the governor for leave to start one more unit. What a person asks
+// for, and main, do not wait for others, but count.
+func (s *Supervisor) takeSlot(u *record) bool {
+	if u.spec.Kind == unit.Main {
+		return true
+	}
+	if !s.governor.Take() {
+		return u.life.Began() == unit.Asked
+	}
+	u.slot = true
+	if u.spec.Readiness != nil || u.spec.Kind == unit.Oneshot {
+		u.slotTimer = s.later(slotTime, func(s *Supervisor) { s.releaseSlot(u) })
+	}
+	return true
+}
+
+// releaseSlot ends a start's being under way, and has the next one take its turn.
+func (s *Supervisor) releaseSlot(u *record) {
+	if !u.slot {
+		return
+	}
+	u.slot = false
+	if u.slotTimer != nil {
+		u.slotTimer.Stop()
+		u.slotTimer = nil
+	}
+	s.governor.Release()
+	for len(s.turns) > 0 {
+		next := s.turns[0]
+		s.turns = s.turns[1:]
+		next.queued = false
+		if next.life.State == unit.Waiting && next.life.Reason == unit.AwaitsTurn {
+			s.touch(next)
+			return
+		}
+	}
+}
+
+// failed tells the governor of a failure.
+func (s *Supervisor) failed(u *record) {
+	if u.spec.Kind == unit.Main || !s.governor.Failed(u.spec.Name, now(), s.active) {
+		return
+	}
+	until, together := s.governor.Calm()
+	pause := until.Sub(now())
+	s.o.Log.Warn(fmt.Sprintf("%d units failed within a short time: restarts pause for %s", together, unit.Span(pause)))
+	s.calmAfter(pause)
+}
+
+// calmAfter has those who wait until it is calm looked at when it is. More failures may have made the pause longer by then.
+func (s *Supervisor) calmAfter(pause time.Duration) {
+	s.calmTimer = s.later(pause, func(s *Supervisor) {
+		if until, _ := s.governor.Calm(); now().Before(until) {
+			s.calmAfter(until.Sub(now()))
+			return
+		}
+		for _, u := range s.calmed {
+			s.touch(u)
+		}
+		s.calmed = nil
+	})
+}

@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"pintle/internal/process"
+	"pintle/internal/unit"
+)
+
+// fakeKernel is a kernel whose processes take virtual time: each lives for as
+// long, and ends as, the test says. It is for what takes hours.
+type fakeKernel struct {
+	mu     sync.Mutex
+	starts []time.Time
+	// life is how long a run lives, and how it ends; negative is until it is signalled.
+	life func(l Launch) (time.Duration, unit.Exit)
+}
+
+type fakeRun struct {
+	end    sync.Once
+	ended  chan struct{}
+	exited func(unit.Exit)
+}
+
+func (k *fakeKernel) Start(l Launch, h Hooks) (Run, error) {
+	k.mu.Lock()
+	k.starts = append(k.starts, time.Now())
+	k.mu.Unlock()
+	r := &fakeRun{ended: make(chan struct{}), exited: h.Exited}
+	if h.Started != nil {
+		h.Started(r)
+	}
+	if lives, exit := k.life(l); lives >= 0 {
+		time.AfterFunc(lives, func() { r.die(exit) })
+	}
+	return r, nil
+}
+
+// count counts the starts up to now.
+func (k *fakeKernel) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.starts)
+}
+
+func (k *fakeKernel) RunOf(int) Run                         { return nil }
+func (k *fakeKernel) Strays(context.Context) []process.Left { return nil }
+func (k *fakeKernel) Sets() string                          { return "none" }
+
+func (r *fakeRun) die(e unit.Exit) {
+	r.end.Do(func() {
+		close(r.ended)
+		r.exited(e)
+	})
+}
+
+func (r *fakeRun) Pid() int { return 1 << 22 } // no process has it
+func (r *fakeRun) Signal(sig unit.Signal) error {
+	r.die(unit.Exit{Signal: sig})
+	return nil
+}
+func (r *fakeRun) Terminate(sig unit.Signal, _ unit.Target) { r.die(unit.Exit{Signal: sig}) }
+func (r *fakeRun) Kill()                                    { r.die(unit.Exit{Signal: unit.SIGKILL}) }
+func (r *fakeRun) Sweep(empty func(), _ func([]process.Left)) {
+	go func() {
+		<-r.ended
+		empty()
+	}()
+}

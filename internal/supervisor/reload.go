@@ -1,0 +1,329 @@
+package supervisor
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+
+	"pintle/internal/engine"
+	"pintle/internal/lifecycle"
+	"pintle/internal/unit"
+)
+
+// Declarations are what a reload reads: everything that can be declared anew.
+type Declarations struct {
+	Main      *unit.Spec
+	Services  []unit.Spec
+	Templates []unit.Template
+	Governor  unit.Governor
+	// Fixed are keys that can't change while the container runs, and differ; sorted.
+	Fixed []string
+	// Differ names the keys in which two declarations differ, as the configuration has them.
+	Differ func(a, b *unit.Spec) []string
+	// Commit is called when the declarations are taken over.
+	Commit func()
+}
+
+// Reload implements engine.Engine.
+func (s *Supervisor) Reload(ctx context.Context, req engine.ReloadRequest) ([]engine.Change, error) {
+	if s.o.Load == nil {
+		return nil, engine.Errorf(engine.Conflict, "cannot reload the configuration: there is no configuration here")
+	}
+	d, err := s.o.Load()
+	if err != nil {
+		return nil, engine.Errorf(engine.Invalid, "cannot reload the configuration:\n%v", err)
+	}
+	actor := engine.ActorOf(ctx)
+	return ask(ctx, s, func(s *Supervisor, answer func([]engine.Change, error)) {
+		if s.stopping {
+			answer(nil, engine.Errorf(engine.Conflict, "cannot reload the configuration: the container is stopping"))
+			return
+		}
+		r := reload{s: s, d: d, actor: actor}
+		r.plan()
+		if !req.DryRun {
+			r.carryOut()
+		}
+		answer(r.changes, nil)
+	})
+}
+
+// reload is one reload under way. It is planned as a whole first, so that a dry run and a real one agree.
+type reload struct {
+	s       *Supervisor
+	d       Declarations
+	actor   unit.Actor
+	changes []engine.Change
+	steps   []func()
+}
+
+func (r *reload) add(c engine.Change, step func()) {
+	r.changes = append(r.changes, c)
+	r.steps = append(r.steps, step)
+}
+
+func (r *reload) carryOut() {
+	for _, step := range r.steps {
+		step()
+	}
+	if r.d.Commit != nil {
+		r.d.Commit()
+	}
+	r.s.settle()
+}
+
+func (r *reload) plan() {
+	templates := map[string]*unit.Template{}
+	for i := range r.d.Templates {
+		templates[r.d.Templates[i].Name] = &r.d.Templates[i]
+	}
+	wanted := map[unit.Name]*unit.Spec{}
+	for i := range r.d.Services {
+		wanted[r.d.Services[i].Name] = &r.d.Services[i]
+	}
+	r.planInstances(templates, wanted)
+	r.planUnits(wanted)
+	r.planTemplates(templates)
+	if len(r.d.Fixed) > 0 {
+		r.add(engine.Change{Kind: engine.ChangeEdit, Keys: r.d.Fixed, Effect: "takes effect when the container starts anew"}, func() {})
+	}
+	if r.d.Governor != r.s.o.Governor {
+		r.add(engine.Change{Kind: engine.ChangeEdit, Keys: []string{"governor"}, Effect: "holds from now on"}, func() {
+			r.s.o.Governor = r.d.Governor
+			r.s.governor.Rule(r.d.Governor)
+		})
+	}
+	slices.SortStableFunc(r.changes, func(a, b engine.Change) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// planInstances finds what becomes of the instances that there are, and which are declared anew.
+func (r *reload) planInstances(templates map[string]*unit.Template, wanted map[unit.Name]*unit.Spec) {
+	for name := range r.s.units {
+		t := templates[name.Template()]
+		if t == nil {
+			continue
+		}
+		if spec, err := t.Instantiate(name.Instance()); err == nil { // else its template forbids the name now
+			wanted[name] = &spec
+		}
+	}
+	for _, t := range templates {
+		for _, instance := range t.Always {
+			if spec, err := t.Instantiate(instance); err == nil { // the configuration was checked for this
+				wanted[spec.Name] = &spec
+			}
+		}
+	}
+}
+
+// planUnits compares unit by unit.
+func (r *reload) planUnits(wanted map[unit.Name]*unit.Spec) {
+	for _, u := range r.s.sorted() {
+		name := u.spec.Name
+		spec := wanted[name]
+		switch {
+		case u.spec.Kind == unit.Main:
+			if keys := r.d.Differ(u.spec, r.d.Main); len(keys) > 0 {
+				r.add(engine.Change{Name: string(name), Kind: engine.ChangeEdit, Keys: keys, Effect: "takes effect when the container starts anew"}, func() {})
+			}
+		case u.removing:
+		case spec == nil:
+			r.add(engine.Change{Name: string(name), Kind: engine.ChangeRemove, Effect: removalOf(u)}, func() { r.s.dismiss(u, r.actor) })
+		default:
+			old := u.spec
+			if u.pending != nil {
+				old = u.pending
+			}
+			if keys := r.d.Differ(old, spec); len(keys) > 0 {
+				replaces := replacesRun(old, spec)
+				r.add(engine.Change{Name: string(name), Kind: engine.ChangeEdit, Keys: keys, Effect: editOf(u, spec, replaces)}, func() { r.s.redeclare(u, spec, replaces, r.actor) })
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if r.s.units[name] == nil {
+			spec := wanted[name]
+			r.add(engine.Change{Name: string(name), Kind: engine.ChangeAdd, Effect: additionOf(spec, r.upAtFirst(spec))}, func() {
+				r.s.welcome(spec, r.upAtFirst(spec), r.actor)
+			})
+		}
+	}
+}
+
+// upAtFirst tells whether a unit that is declared anew is wanted up.
+func (r *reload) upAtFirst(spec *unit.Spec) bool {
+	if spec.Kind != unit.Instance {
+		return spec.Enabled.On
+	}
+	t := slices.IndexFunc(r.d.Templates, func(t unit.Template) bool { return t.Name == spec.Name.Template() })
+	return t >= 0 && r.d.Templates[t].Initial == unit.InitialUp
+}
+
+// planTemplates compares the rules for instances.
+func (r *reload) planTemplates(templates map[string]*unit.Template) {
+	names := map[string]bool{}
+	for name := range templates {
+		names[name] = true
+	}
+	for name := range r.s.templates {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, is := r.s.templates[name], templates[name]
+		c := engine.Change{Name: name, Kind: engine.ChangeEdit, Effect: "holds for instances from now on"}
+		switch {
+		case was == nil:
+			c.Kind, c.Effect = engine.ChangeAdd, "instances of it can be created"
+		case is == nil:
+			c.Kind, c.Effect = engine.ChangeRemove, "no instances of it can be created any more"
+		default:
+			if c.Keys = rulesThatDiffer(r.d.Differ, was, is); len(c.Keys) == 0 {
+				continue
+			}
+		}
+		r.add(c, func() {
+			if is == nil {
+				delete(r.s.templates, name)
+			} else {
+				r.s.templates[name] = is
+			}
+		})
+	}
+}
+
+func rulesThatDiffer(differ func(a, b *unit.Spec) []string, was, is *unit.Template) []string {
+	keys := differ(&was.Spec, &is.Spec)
+	for key, differs := range map[string]bool{
+		"instances.names":    was.Names.String() != is.Names.String(),
+		"instances.managers": !reflect.DeepEqual(was.Managers, is.Managers),
+		"instances.max":      was.Max != is.Max,
+		"instances.always":   !slices.Equal(was.Always, is.Always),
+		"instances.initial":  was.Initial != is.Initial,
+		"overrides":          !reflect.DeepEqual(was.Overrides, is.Overrides),
+	} {
+		if differs {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// replacesRun tells whether a run of the one declaration is not a run of the
+// other: what it was executed with differs, and not only what is done about it.
+func replacesRun(a, b *unit.Spec) bool {
+	return !slices.Equal(a.Command, b.Command) || a.User != b.User || !slices.Equal(a.EnvFiles, b.EnvFiles) ||
+		!maps.Equal(a.Environment, b.Environment) || a.WorkingDir != b.WorkingDir ||
+		!reflect.DeepEqual(a.Attributes, b.Attributes) || fdOf(a) != fdOf(b) || talks(a) != talks(b) || a.Watchdog != b.Watchdog || a.Kind != b.Kind
+}
+
+func fdOf(s *unit.Spec) int {
+	if s.Readiness == nil {
+		return 0
+	}
+	return s.Readiness.FD
+}
+
+func removalOf(u *record) string {
+	if u.life.Alive() {
+		return "it is stopped and forgotten"
+	}
+	return "it is forgotten"
+}
+
+func additionOf(spec *unit.Spec, up bool) string {
+	switch {
+	case !spec.Enabled.On:
+		return "it is disabled: " + disabledBecause(spec)
+	case up:
+		return "it is started"
+	}
+	return "it is down until somebody starts it"
+}
+
+func editOf(u *record, spec *unit.Spec, replaces bool) string {
+	switch {
+	case !spec.Enabled.On && u.life.Alive():
+		return "it is stopped, and then disabled: " + disabledBecause(spec)
+	case !spec.Enabled.On:
+		return "it is disabled: " + disabledBecause(spec)
+	case u.life.State == unit.Disabled:
+		return "it is started"
+	case u.life.Alive() && replaces:
+		return "its run is replaced"
+	case u.life.Alive():
+		return "holds from now on; its run goes on"
+	case u.intent.Up:
+		return "it is started with it"
+	}
+	return "holds from its next run on"
+}
+
+// welcome makes a unit known that was declared anew.
+func (s *Supervisor) welcome(spec *unit.Spec, up bool, actor unit.Actor) {
+	u := s.add(spec)
+	if up {
+		s.intendBy(u, true, actor, lifecycle.Event{Kind: lifecycle.Start, Reason: unit.Changed})
+		return
+	}
+	u.intent = unit.Intent{Time: now(), Actor: actor}
+	s.publish(u)
+}
+
+// dismiss ends and forgets a unit that is not declared any more. What was asked of it stays on disk, for a mistake that
+// the next reload takes back.
+func (s *Supervisor) dismiss(u *record, actor unit.Actor) {
+	u.removing = true
+	s.intendBy(u, false, actor, lifecycle.Event{Kind: lifecycle.Stop, Reason: unit.Dropped})
+}
+
+// redeclare gives a unit another declaration.
+func (s *Supervisor) redeclare(u *record, spec *unit.Spec, replaces bool, actor unit.Actor) {
+	on := spec.Enabled.On
+	switch {
+	case !u.life.Alive():
+		wasOff := u.life.State == unit.Disabled
+		u.pending = spec
+		s.renew(u)
+		if on && (u.intent.Up || wasOff) {
+			s.intendBy(u, true, actor, lifecycle.Event{Kind: lifecycle.Restart, Reason: unit.Changed})
+		}
+		s.publish(u)
+	case !on:
+		u.pending = spec
+		s.intendBy(u, false, actor, lifecycle.Event{Kind: lifecycle.Stop, Reason: unit.Changed})
+	case replaces:
+		u.pending = spec
+		s.intendBy(u, u.intent.Up, actor, lifecycle.Event{Kind: lifecycle.Restart, Reason: unit.Changed})
+	default:
+		s.undepend(u)
+		u.spec = spec
+		s.depend(u)
+		s.touch(u)
+		s.publish(u)
+	}
+}
+
+// renew has the declaration that waits for the end of a run take its place.
+func (s *Supervisor) renew(u *record) {
+	if u.pending == nil {
+		return
+	}
+	s.undepend(u)
+	u.spec, u.pending = u.pending, nil
+	s.depend(u)
+	u.life = lifecycle.Redeclare(u.spec, u.life)
+	s.touch(u)
+	s.touchDependents(u)
+}
+
+// intendBy lets an event happen to a unit whose reason is not that somebody asked just for it.
+func (s *Supervisor) intendBy(u *record, up bool, actor unit.Actor, e lifecycle.Event) {
+	if u.intent.Up != up {
+		u.intent = unit.Intent{Up: up, Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
+	}
+	u.by = actor
+	s.step(u, e)
+}
