@@ -57,14 +57,23 @@ func (q *queue) take() (events []event, open bool) {
 }
 
 // serve handles the events of a queue until it is closed.
-func (s *Supervisor) serve(q *queue) {
+func (s *Supervisor) serve(q *queue, handle func(event)) {
 	for {
 		events, open := q.take()
 		for _, e := range events {
-			e(s)
+			handle(e)
 		}
 		if !open {
 			return
 		}
+	}
+}
+
+// handle is one turn of the loop.
+func (s *Supervisor) handle(e event) {
+	began := now()
+	e(s)
+	if s.turn != nil {
+		s.turn(now().Sub(began))
 	}
 }

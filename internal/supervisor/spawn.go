@@ -51,7 +51,7 @@ func (s *Supervisor) execute(u *record, spec *unit.Spec, command []string, numbe
 		l.Ready, l.ReadyFD = write, r.FD
 		s.entrust(u, number, read, func() { u.ready = read })
 	}
-	if talks(spec) {
+	if talks(spec) && !s.mute {
 		if err := s.giveSocket(u, number, &l); err != nil {
 			return err
 		}

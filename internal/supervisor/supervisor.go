@@ -86,6 +86,11 @@ type Supervisor struct {
 	booted, stopping bool
 	verdict          Verdict // valid once over is closed
 	firstFailure     int     // the code of the unit that failed first
+
+	// turn is told after each event how long it took; nil outside of tests.
+	turn func(time.Duration)
+	// mute is set in tests whose clock is virtual: it stands still while anybody waits for a socket, so runs get none.
+	mute bool
 }
 
 // New makes the units known and starts the loop; nothing is started until Boot.
@@ -127,9 +132,9 @@ func New(o Options) *Supervisor {
 	}
 	go func() {
 		defer close(s.done)
-		s.serve(&s.queue)
+		s.serve(&s.queue, s.handle)
 	}()
-	go s.serve(&s.errands)
+	go s.serve(&s.errands, func(e event) { e(s) })
 	return s
 }
 
