@@ -133,7 +133,8 @@ func (s *Supervisor) admit(u *record) {
 	case prospect == lifecycle.Pending:
 		s.hold(u, unit.AwaitsDependency)
 	case s.paused(u):
-		if u.life.Reason != unit.AwaitsCalm {
+		if !u.calmed {
+			u.calmed = true
 			s.calmed = append(s.calmed, u)
 		}
 		s.hold(u, unit.AwaitsCalm)
@@ -217,19 +218,19 @@ func (s *Supervisor) failed(u *record) {
 	until, together := s.governor.Calm()
 	pause := until.Sub(now())
 	s.o.Log.Warn(fmt.Sprintf("%d units failed within a short time: restarts pause for %s", together, unit.Span(pause)))
-	s.calmAfter(pause)
+	s.calmTimer = s.later(pause, (*Supervisor).calmDown)
 }
 
-// calmAfter has those who wait until it is calm looked at when it is. More failures may have made the pause longer by then.
-func (s *Supervisor) calmAfter(pause time.Duration) {
-	s.calmTimer = s.later(pause, func(s *Supervisor) {
-		if until, _ := s.governor.Calm(); now().Before(until) {
-			s.calmAfter(until.Sub(now()))
-			return
-		}
-		for _, u := range s.calmed {
-			s.touch(u)
-		}
-		s.calmed = nil
-	})
+// calmDown has those start who waited for the end of a pause, unless it has become longer meanwhile.
+func (s *Supervisor) calmDown() {
+	until, _ := s.governor.Calm()
+	if more := until.Sub(now()); more > 0 {
+		s.calmTimer = s.later(more, (*Supervisor).calmDown)
+		return
+	}
+	for _, u := range s.calmed {
+		u.calmed = false
+		s.touch(u)
+	}
+	s.calmed = nil
 }

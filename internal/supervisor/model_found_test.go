@@ -72,28 +72,6 @@ func readyBy(text string) *unit.Readiness {
 	return &unit.Readiness{Log: p}
 }
 
-// TestAskedStartDoesNotWait: a unit that waits for its turn starts at once when somebody asks for it.
-func TestAskedStartDoesNotWait(t *testing.T) {
-	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
-	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, nil, func(t *testing.T, w *tale) {
-		if got := w.after(t, askStart, "b", mostOf(mostLag)); got != unit.Up {
-			t.Errorf("it is %s", got)
-		}
-	})
-}
-
-// TestMoreTurns: who waits for his turn has it when a reload allows more starts at once.
-func TestMoreTurns(t *testing.T) {
-	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
-	more := func(_ []unit.Spec, g *unit.Governor) { g.Starts = 2 }
-	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, []func([]unit.Spec, *unit.Governor){more}, func(t *testing.T, w *tale) {
-		w.after(t, askReload, "", mostOf(mostLag))
-		if got := get(t, w.s, "b").State; got != unit.Up {
-			t.Errorf("it is %s", got)
-		}
-	})
-}
-
 // TestPauseThatGrows: units that wait until failures have calmed down start when they have, also when others failed
 // meanwhile and the pause has become longer.
 func TestPauseThatGrows(t *testing.T) {
@@ -120,69 +98,3 @@ func TestPauseThatGrows(t *testing.T) {
 	})
 }
 
-// TestHaltAfterAReload: a unit ends on the way down also when what depended on it ends as a run of an old declaration,
-// and does not depend on it by the new one.
-func TestHaltAfterAReload(t *testing.T) {
-	needy := plain("b", func(s *unit.Spec) { s.DependsOn = []unit.Dependency{{On: "a", Condition: unit.OnReady}} })
-	free := func(s []unit.Spec, _ *unit.Governor) { s[1] = plain("b"); s[1].Command = []string{"/bin/true", "other"} }
-	small(t, []unit.Spec{plain("a"), needy}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){free}, func(t *testing.T, w *tale) {
-		time.Sleep(time.Second)
-		w.after(t, askReload, "", 0) // the end follows
-	})
-}
-
-// TestReadyByAnotherDeclaration: a run that is starting is ready when it is so by what a reload has made of readiness.
-func TestReadyByAnotherDeclaration(t *testing.T) {
-	for name, to := range map[string]*unit.Readiness{"log": readyBy("READY"), "nothing": nil, "notify": {Notify: true}} {
-		t.Run(name, func(t *testing.T) {
-			never := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
-			change := func(s []unit.Spec, _ *unit.Governor) { s[0].Readiness = to }
-			small(t, []unit.Spec{never}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){change}, func(t *testing.T, w *tale) {
-				time.Sleep(5 * time.Second)
-				w.after(t, askReload, "", 5*time.Second)
-				if got := get(t, w.s, "a"); got.State != unit.Up {
-					t.Errorf("it is %s: %s", got.State, got.Because)
-				}
-			})
-		})
-	}
-}
-
-// TestReadersKnowWhatAReloadWants: that a unit is not wanted up any more is published also when it is stopping already.
-func TestReadersKnowWhatAReloadWants(t *testing.T) {
-	other := func(s []unit.Spec, _ *unit.Governor) { s[0].Command = []string{"/bin/true", "other"} }
-	off := func(s []unit.Spec, _ *unit.Governor) { s[0].Enabled.On = false }
-	small(t, []unit.Spec{plain("a")}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){other, off}, func(t *testing.T, w *tale) {
-		time.Sleep(time.Second)
-		w.after(t, askReload, "", 0)
-		w.after(t, askReload, "", 0) // readers are held against the list whenever time passes
-	})
-}
-
-// TestReloadStartsNothingThatWasStopped: a unit that somebody stops stays down, also when a reload gives it another
-// command before its run has ended.
-func TestReloadStartsNothingThatWasStopped(t *testing.T) {
-	other := func(s []unit.Spec, _ *unit.Governor) { s[0].Command = []string{"/bin/true", "other"} }
-	small(t, []unit.Spec{plain("a")}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){other}, func(t *testing.T, w *tale) {
-		time.Sleep(time.Second)
-		w.after(t, askStop, "a", 0)
-		w.after(t, askReload, "", 5*time.Second)
-		if got := get(t, w.s, "a"); got.State != unit.Down {
-			t.Errorf("it is %s", got.State)
-		}
-	})
-}
-
-// TestAReloadCanBeTheEnd: without main the container ends also when it is a reload that leaves nothing to be done.
-func TestAReloadCanBeTheEnd(t *testing.T) {
-	off := func(s []unit.Spec, _ *unit.Governor) { s[0].Enabled.On = false }
-	small(t, []unit.Spec{plain("a")}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){off}, func(t *testing.T, w *tale) {
-		w.after(t, askStop, "a", time.Second)
-		w.after(t, askReload, "", 0)
-		select {
-		case <-w.s.Over():
-		default:
-			t.Error("it goes on")
-		}
-	})
-}

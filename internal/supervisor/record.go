@@ -48,8 +48,9 @@ type record struct {
 
 	// with are the runs, when the current one was granted, of the units that it restarts with.
 	with map[unit.Name]uint64
-	// touched is set while it is on the agenda, queued while it waits for its turn.
-	touched, queued bool
+	// touched is set while it is on the agenda, queued while it waits for its turn, calmed while it does for the end of a
+	// pause.
+	touched, queued, calmed bool
 	// slot is set while its start counts as under way, at most until slotTimer fires.
 	slot      bool
 	slotTimer *time.Timer
