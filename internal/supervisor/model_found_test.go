@@ -98,3 +98,13 @@ func TestPauseThatGrows(t *testing.T) {
 	})
 }
 
+// TestAskedStartDoesNotWait: a unit that waits for its turn starts at once when somebody asks for it.
+func TestAskedStartDoesNotWait(t *testing.T) {
+	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
+	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, nil, func(t *testing.T, w *tale) {
+		if got := w.after(t, askStart, "b", mostOf(mostLag)); got != unit.Up {
+			t.Errorf("it is %s", got)
+		}
+	})
+}
+

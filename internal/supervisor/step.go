@@ -41,6 +41,9 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	case !u.next.Equal(next): // the run was given more time
 		s.publish(u)
 	}
+	if life.State == unit.Waiting && life.Began() != before.Began() {
+		s.touch(u) // what is asked for does not wait for what it waited for until now
+	}
 	if life.Failures > before.Failures {
 		s.failed(u)
 	}
