@@ -53,9 +53,12 @@ func (g *Governor) Rule(rule unit.Governor) {
 	g.rule = rule
 }
 
+// Free tells whether one more unit may start.
+func (g *Governor) Free() bool { return g.rule.Starts <= 0 || g.under < g.rule.Starts }
+
 // Take asks for leave to start one more unit, to be given back by Release.
 func (g *Governor) Take() bool {
-	if g.rule.Starts > 0 && g.under >= g.rule.Starts {
+	if !g.Free() {
 		return false
 	}
 	g.under++

@@ -42,9 +42,9 @@ func (s *Supervisor) touchDependents(u *record) {
 	}
 }
 
-// settle works off the agenda.
+// settle works off the agenda, and has those take their turn for whom there is room.
 func (s *Supervisor) settle() {
-	for n := 0; len(s.agenda) > 0; n++ {
+	for n := 0; len(s.agenda) > 0 || s.nextTurn(); n++ {
 		if n == mostAtOnce {
 			if !s.settling {
 				s.settling = true
@@ -199,15 +199,22 @@ func (s *Supervisor) releaseSlot(u *record) {
 		u.slotTimer = nil
 	}
 	s.governor.Release()
-	for len(s.turns) > 0 {
+	s.nextTurn()
+}
+
+// nextTurn puts on the agenda who has waited longest for his turn, if there is room for a start. He may not take it,
+// since something else may be missing by now; settle then asks for the next one.
+func (s *Supervisor) nextTurn() bool {
+	for len(s.turns) > 0 && s.governor.Free() {
 		next := s.turns[0]
 		s.turns = s.turns[1:]
 		next.queued = false
 		if next.life.State == unit.Waiting && next.life.Reason == unit.AwaitsTurn {
 			s.touch(next)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // failed tells the governor of a failure.

@@ -108,3 +108,15 @@ func TestAskedStartDoesNotWait(t *testing.T) {
 	})
 }
 
+// TestMoreTurns: who waits for his turn has it when a reload allows more starts at once.
+func TestMoreTurns(t *testing.T) {
+	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
+	more := func(_ []unit.Spec, g *unit.Governor) { g.Starts = 2 }
+	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, []func([]unit.Spec, *unit.Governor){more}, func(t *testing.T, w *tale) {
+		w.after(t, askReload, "", mostOf(mostLag))
+		if got := get(t, w.s, "b").State; got != unit.Up {
+			t.Errorf("it is %s", got)
+		}
+	})
+}
+
