@@ -311,6 +311,7 @@ func (s *Supervisor) renew(u *record) {
 	if u.pending == nil {
 		return
 	}
+	s.touchDependents(u) // on the way down also those that only the old declaration depends on
 	s.undepend(u)
 	u.spec, u.pending = u.pending, nil
 	s.depend(u)
