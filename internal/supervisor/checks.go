@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,28 @@ func (s *Supervisor) guard(u *record, number uint64) {
 			s.happened(u, lifecycle.Event{Kind: lifecycle.Hang, Run: number})
 		}
 	}()
+}
+
+// recheck has a run, whose unit was declared anew, be asked as that says. What a run says by itself it says in the same
+// way: else it would have been replaced.
+func (s *Supervisor) recheck(u *record, old *unit.Spec) {
+	is := u.spec
+	switch {
+	case u.life.State == unit.Starting && u.life.Executed && !reflect.DeepEqual(old.Readiness, is.Readiness):
+		switch r := is.Readiness; {
+		case r == nil:
+			s.step(u, lifecycle.Event{Kind: lifecycle.Ready, Run: u.life.Run})
+		case !r.Notify && r.FD == 0:
+			u.endChecks()
+			s.probe(u, u.life.Run)
+		}
+	case u.life.State == unit.Up && !reflect.DeepEqual(old.Liveness, is.Liveness):
+		u.endChecks()
+		u.endChecks = func() {}
+		if is.Liveness != nil {
+			s.guard(u, u.life.Run)
+		}
+	}
 }
 
 // ails notes what a check says of a run.

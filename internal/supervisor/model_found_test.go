@@ -131,3 +131,20 @@ func TestHaltAfterAReload(t *testing.T) {
 	})
 }
 
+// TestReadyByAnotherDeclaration: a run that is starting is ready when it is so by what a reload has made of readiness.
+func TestReadyByAnotherDeclaration(t *testing.T) {
+	for name, to := range map[string]*unit.Readiness{"log": readyBy("READY"), "nothing": nil, "notify": {Notify: true}} {
+		t.Run(name, func(t *testing.T) {
+			never := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
+			change := func(s []unit.Spec, _ *unit.Governor) { s[0].Readiness = to }
+			small(t, []unit.Spec{never}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){change}, func(t *testing.T, w *tale) {
+				time.Sleep(5 * time.Second)
+				w.after(t, askReload, "", 5*time.Second)
+				if got := get(t, w.s, "a"); got.State != unit.Up {
+					t.Errorf("it is %s: %s", got.State, got.Because)
+				}
+			})
+		})
+	}
+}
+

@@ -216,7 +216,7 @@ func rulesThatDiffer(differ func(a, b *unit.Spec) []string, was, is *unit.Templa
 func replacesRun(a, b *unit.Spec) bool {
 	return !slices.Equal(a.Command, b.Command) || a.User != b.User || !slices.Equal(a.EnvFiles, b.EnvFiles) ||
 		!maps.Equal(a.Environment, b.Environment) || a.WorkingDir != b.WorkingDir ||
-		!reflect.DeepEqual(a.Attributes, b.Attributes) || fdOf(a) != fdOf(b) || talks(a) != talks(b) || a.Watchdog != b.Watchdog || a.Kind != b.Kind
+		!reflect.DeepEqual(a.Attributes, b.Attributes) || fdOf(a) != fdOf(b) || talks(a) != talks(b) || notifies(a) != notifies(b) || a.Watchdog != b.Watchdog || a.Kind != b.Kind
 }
 
 func fdOf(s *unit.Spec) int {
@@ -225,6 +225,8 @@ func fdOf(s *unit.Spec) int {
 	}
 	return s.Readiness.FD
 }
+
+func notifies(s *unit.Spec) bool { return s.Readiness != nil && s.Readiness.Notify }
 
 func removalOf(u *record) string {
 	if u.life.Alive() {
@@ -298,9 +300,11 @@ func (s *Supervisor) redeclare(u *record, spec *unit.Spec, replaces bool, actor 
 		u.pending = spec
 		s.intendBy(u, u.intent.Up, actor, lifecycle.Event{Kind: lifecycle.Restart, Reason: unit.Changed})
 	default:
+		old := u.spec
 		s.undepend(u)
 		u.spec = spec
 		s.depend(u)
+		s.recheck(u, old)
 		s.touch(u)
 		s.publish(u)
 	}
