@@ -148,3 +148,14 @@ func TestReadyByAnotherDeclaration(t *testing.T) {
 	}
 }
 
+// TestReadersKnowWhatAReloadWants: that a unit is not wanted up any more is published also when it is stopping already.
+func TestReadersKnowWhatAReloadWants(t *testing.T) {
+	other := func(s []unit.Spec, _ *unit.Governor) { s[0].Command = []string{"/bin/true", "other"} }
+	off := func(s []unit.Spec, _ *unit.Governor) { s[0].Enabled.On = false }
+	small(t, []unit.Spec{plain("a")}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){other, off}, func(t *testing.T, w *tale) {
+		time.Sleep(time.Second)
+		w.after(t, askReload, "", 0)
+		w.after(t, askReload, "", 0) // readers are held against the list whenever time passes
+	})
+}
+

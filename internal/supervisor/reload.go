@@ -331,4 +331,7 @@ func (s *Supervisor) intendBy(u *record, up bool, actor unit.Actor, e lifecycle.
 	}
 	u.by = actor
 	s.step(u, e)
+	if !u.gone {
+		s.publish(u) // what is wanted may have changed alone
+	}
 }
