@@ -159,3 +159,17 @@ func TestReadersKnowWhatAReloadWants(t *testing.T) {
 	})
 }
 
+// TestReloadStartsNothingThatWasStopped: a unit that somebody stops stays down, also when a reload gives it another
+// command before its run has ended.
+func TestReloadStartsNothingThatWasStopped(t *testing.T) {
+	other := func(s []unit.Spec, _ *unit.Governor) { s[0].Command = []string{"/bin/true", "other"} }
+	small(t, []unit.Spec{plain("a")}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){other}, func(t *testing.T, w *tale) {
+		time.Sleep(time.Second)
+		w.after(t, askStop, "a", 0)
+		w.after(t, askReload, "", 5*time.Second)
+		if got := get(t, w.s, "a"); got.State != unit.Down {
+			t.Errorf("it is %s", got.State)
+		}
+	})
+}
+

@@ -296,6 +296,9 @@ func (s *Supervisor) redeclare(u *record, spec *unit.Spec, replaces bool, actor 
 	case !on:
 		u.pending = spec
 		s.intendBy(u, false, actor, lifecycle.Event{Kind: lifecycle.Stop, Reason: unit.Changed})
+	case replaces && !u.intent.Up: // it is ending, and nobody wants another run
+		u.pending = spec
+		s.publish(u)
 	case replaces:
 		u.pending = spec
 		s.intendBy(u, u.intent.Up, actor, lifecycle.Event{Kind: lifecycle.Restart, Reason: unit.Changed})
