@@ -59,6 +59,7 @@ func (s *Supervisor) settle() {
 	}
 	s.agenda = nil
 	s.checkIdle()
+	s.concludeIdle()
 }
 
 // reconsider looks at a unit whose surroundings have changed.

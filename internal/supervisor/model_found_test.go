@@ -72,6 +72,28 @@ func readyBy(text string) *unit.Readiness {
 	return &unit.Readiness{Log: p}
 }
 
+// TestAskedStartDoesNotWait: a unit that waits for its turn starts at once when somebody asks for it.
+func TestAskedStartDoesNotWait(t *testing.T) {
+	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
+	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, nil, func(t *testing.T, w *tale) {
+		if got := w.after(t, askStart, "b", mostOf(mostLag)); got != unit.Up {
+			t.Errorf("it is %s", got)
+		}
+	})
+}
+
+// TestMoreTurns: who waits for his turn has it when a reload allows more starts at once.
+func TestMoreTurns(t *testing.T) {
+	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
+	more := func(_ []unit.Spec, g *unit.Governor) { g.Starts = 2 }
+	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, []func([]unit.Spec, *unit.Governor){more}, func(t *testing.T, w *tale) {
+		w.after(t, askReload, "", mostOf(mostLag))
+		if got := get(t, w.s, "b").State; got != unit.Up {
+			t.Errorf("it is %s", got)
+		}
+	})
+}
+
 // TestPauseThatGrows: units that wait until failures have calmed down start when they have, also when others failed
 // meanwhile and the pause has become longer.
 func TestPauseThatGrows(t *testing.T) {
@@ -94,28 +116,6 @@ func TestPauseThatGrows(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if got := get(t, s, "a"); got.Run != 2 {
 			t.Errorf("after the pause it is %s (%s) in run %d", got.State, got.Reason, got.Run)
-		}
-	})
-}
-
-// TestAskedStartDoesNotWait: a unit that waits for its turn starts at once when somebody asks for it.
-func TestAskedStartDoesNotWait(t *testing.T) {
-	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
-	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, nil, func(t *testing.T, w *tale) {
-		if got := w.after(t, askStart, "b", mostOf(mostLag)); got != unit.Up {
-			t.Errorf("it is %s", got)
-		}
-	})
-}
-
-// TestMoreTurns: who waits for his turn has it when a reload allows more starts at once.
-func TestMoreTurns(t *testing.T) {
-	slow := plain("a", func(s *unit.Spec) { s.Readiness = readyBy("NEVER") })
-	more := func(_ []unit.Spec, g *unit.Governor) { g.Starts = 2 }
-	small(t, []unit.Spec{slow, plain("b")}, unit.Governor{Starts: 1}, []func([]unit.Spec, *unit.Governor){more}, func(t *testing.T, w *tale) {
-		w.after(t, askReload, "", mostOf(mostLag))
-		if got := get(t, w.s, "b").State; got != unit.Up {
-			t.Errorf("it is %s", got)
 		}
 	})
 }
@@ -173,3 +173,16 @@ func TestReloadStartsNothingThatWasStopped(t *testing.T) {
 	})
 }
 
+// TestAReloadCanBeTheEnd: without main the container ends also when it is a reload that leaves nothing to be done.
+func TestAReloadCanBeTheEnd(t *testing.T) {
+	off := func(s []unit.Spec, _ *unit.Governor) { s[0].Enabled.On = false }
+	small(t, []unit.Spec{plain("a")}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){off}, func(t *testing.T, w *tale) {
+		w.after(t, askStop, "a", time.Second)
+		w.after(t, askReload, "", 0)
+		select {
+		case <-w.s.Over():
+		default:
+			t.Error("it goes on")
+		}
+	})
+}

@@ -53,9 +53,6 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	if s.stopping && u.spec.Kind == unit.Main && u.life.State == unit.Down && u.life.Run == 0 {
 		s.conclude(Verdict{Code: 128 + int(unit.SIGTERM), Message: "the main program was never started: the container was stopped while it waited"})
 	}
-	if s.active == 0 {
-		s.concludeIdle()
-	}
 }
 
 // moved keeps the books when a unit has come into another state.

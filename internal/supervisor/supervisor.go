@@ -178,7 +178,6 @@ func (s *Supervisor) Boot() {
 				s.step(u, lifecycle.Event{Kind: lifecycle.Boot})
 			}
 		}
-		s.concludeIdle()
 	})
 }
 
