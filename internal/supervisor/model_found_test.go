@@ -124,7 +124,10 @@ func TestPauseThatGrows(t *testing.T) {
 // and does not depend on it by the new one.
 func TestHaltAfterAReload(t *testing.T) {
 	needy := plain("b", func(s *unit.Spec) { s.DependsOn = []unit.Dependency{{On: "a", Condition: unit.OnReady}} })
-	free := func(s []unit.Spec, _ *unit.Governor) { s[1] = plain("b"); s[1].Command = []string{"/bin/true", "other"} }
+	free := func(s []unit.Spec, _ *unit.Governor) {
+		s[1] = plain("b")
+		s[1].Command = []string{"/bin/true", "other"}
+	}
 	small(t, []unit.Spec{plain("a"), needy}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){free}, func(t *testing.T, w *tale) {
 		time.Sleep(time.Second)
 		w.after(t, askReload, "", 0) // the end follows

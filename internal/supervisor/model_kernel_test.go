@@ -31,7 +31,7 @@ type fault string
 type fake struct {
 	seed  uint64
 	fault fault
-	s     *Supervisor // for what runs say of themselves
+	s     *Supervisor           // for what runs say of themselves
 	specs map[string]*unit.Spec // what each run was granted with, by name and number
 
 	mu      sync.Mutex
@@ -109,7 +109,9 @@ type broken struct{ law, what string }
 
 func (b broken) Error() string { return b.law + ": " + b.what }
 
-func (r *fakeRun) String() string { return fmt.Sprintf("run %d of %s (pid %d)", r.number, r.unit, r.pid) }
+func (r *fakeRun) String() string {
+	return fmt.Sprintf("run %d of %s (pid %d)", r.number, r.unit, r.pid)
+}
 
 // live tells whether a process of the run exists, or may at any moment.
 func (r *fakeRun) live() bool { return !r.failed && !(r.dead && r.left == 0 && len(r.helpers) == 0) }
@@ -479,6 +481,6 @@ func (k *fake) close() {
 }
 
 // RunOf, Strays and Sets implement Kernel.
-func (k *fake) RunOf(int) Run                          { return nil }
+func (k *fake) RunOf(int) Run                         { return nil }
 func (k *fake) Strays(context.Context) []process.Left { return nil }
-func (k *fake) Sets() string                           { return "none" }
+func (k *fake) Sets() string                          { return "none" }

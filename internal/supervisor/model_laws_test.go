@@ -49,16 +49,16 @@ type model struct {
 	rule  unit.Governor // the governor's, as it was drawn
 	main  bool
 
-	commanding, kindly atomic.Bool
-	before             map[unit.Name]*seen
-	books              map[*record]*book
-	stops              map[*fakeRun]*book // of runs that were ever stopped
-	booted, stopping   bool
-	hurried            bool
-	stopAt             time.Time
-	over               bool
-	firstFailure       []int
-	turns              int
+	commanding       atomic.Bool // somebody is asking for something
+	before           map[unit.Name]*seen
+	books            map[*record]*book
+	stops            map[*fakeRun]*book // of runs that were ever stopped
+	booted, stopping bool
+	hurried          bool
+	stopAt           time.Time
+	over             bool
+	firstFailure     []int
+	turns            int
 }
 
 // truthOf is the declaration that a spec was made from, as it was drawn.
@@ -102,6 +102,7 @@ func (m *model) turn(time.Duration) {
 	m.k.mu.Lock()
 	defer m.k.mu.Unlock()
 	m.turns++
+	m.k.fault.tamper(m.s, m.turns)
 	after := m.look()
 	granted := m.keepBooks(after)
 	m.startsWaitForDependencies(after, granted)

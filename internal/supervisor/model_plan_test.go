@@ -47,7 +47,6 @@ type declared struct {
 	governor  unit.Governor
 }
 
-
 type plan struct {
 	seed uint64 // of the fake kernel's dice
 	// versions are the declarations: the first those of the start, each of the others one of a reload.
@@ -300,4 +299,3 @@ func (a asking) String() string {
 	names := []string{"", "start", "stop", "restart", "signal", "create", "create down", "remove", "reload", "halt"}
 	return strings.TrimSpace(fmt.Sprintf("%s %s", names[a.deed], a.who))
 }
-

@@ -77,6 +77,7 @@ func (w *tale) close() {
 	w.s.Close()
 	_ = w.s.o.Store.Close(context.Background())
 	_ = w.s.o.Logs.Close(context.Background())
+	time.Sleep(time.Second) // for who is in the kernel at this moment
 }
 
 // Write takes what pintle says into the story.
