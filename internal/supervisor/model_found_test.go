@@ -189,3 +189,20 @@ func TestAReloadCanBeTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestSwitchedOffWhileItWaits: a unit that a reload switches off while it waits is active no more, and is disabled
+// since then.
+func TestSwitchedOffWhileItWaits(t *testing.T) {
+	needy := plain("b", func(s *unit.Spec) { s.DependsOn = []unit.Dependency{{On: "a", Condition: unit.OnDone}} })
+	off := func(s []unit.Spec, _ *unit.Governor) { s[0].Enabled.On, s[1].Enabled.On = false, false }
+	small(t, []unit.Spec{plain("a"), needy}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){off}, func(t *testing.T, w *tale) {
+		if got := w.after(t, askStop, "a", time.Second); got != unit.Down {
+			t.Fatalf("a is %s", got)
+		}
+		w.after(t, askReload, "", 0)
+		if got := get(t, w.s, "b"); got.State != unit.Disabled || !got.Since.Equal(time.Now()) {
+			t.Errorf("it is %s since %s", got.State, got.Since)
+		}
+		within(t, w.s.Over(), "the end")
+	})
+}

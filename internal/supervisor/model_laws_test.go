@@ -323,7 +323,7 @@ func (m *model) theContainerEndsByTheRules(after map[unit.Name]*seen) {
 		m.over = true
 	default:
 		if len(codes) > 0 {
-			m.k.fails("the container ends by the rules", "it should end with %v: %s", codes, why)
+			m.k.fails("the container ends by the rules", "it should end with %v: %s; before it was%s, now it is%s", codes, why, summary(m.before), summary(after))
 		}
 		return
 	}

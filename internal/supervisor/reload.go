@@ -322,7 +322,10 @@ func (s *Supervisor) renew(u *record) {
 	s.undepend(u)
 	u.spec, u.pending = u.pending, nil
 	s.depend(u)
-	u.life = lifecycle.Redeclare(u.spec, u.life)
+	before := u.life.State
+	if u.life = lifecycle.Redeclare(u.spec, u.life); u.life.State != before {
+		s.moved(u, before)
+	}
 	s.touch(u)
 	s.touchDependents(u)
 }
