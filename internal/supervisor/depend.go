@@ -42,10 +42,37 @@ func (s *Supervisor) touchDependents(u *record) {
 	}
 }
 
+// eachInTurn does something to every unit that there is now.
+func (s *Supervisor) eachInTurn(do func(*record)) {
+	all := s.sorted()
+	s.inTurns(len(all), func(i int) {
+		if u := all[i]; !u.gone {
+			do(u)
+		}
+	}, func() {})
+}
+
+// inTurns does n things, a few in each turn of the loop, and then what comes after them.
+func (s *Supervisor) inTurns(n int, do func(i int), then func()) {
+	s.rounds++
+	var from func(i int)
+	from = func(i int) {
+		for end := min(i+s.most, n); i < end; i++ {
+			do(i)
+		}
+		if i < n && s.do(func(*Supervisor) { from(i) }) {
+			return
+		}
+		s.rounds--
+		then()
+	}
+	from(0)
+}
+
 // settle works off the agenda, and has those take their turn for whom there is room.
 func (s *Supervisor) settle() {
 	for n := 0; len(s.agenda) > 0 || s.nextTurn(); n++ {
-		if n == mostAtOnce {
+		if n == s.most {
 			if !s.settling {
 				s.settling = true
 				s.do(func(s *Supervisor) { s.settling = false }) // every event ends with a settle

@@ -18,7 +18,7 @@ type fakeKernel struct {
 	life func(l Launch) (time.Duration, unit.Exit)
 }
 
-type fakeRun struct {
+type obedient struct {
 	end    sync.Once
 	ended  chan struct{}
 	exited func(unit.Exit)
@@ -28,7 +28,7 @@ func (k *fakeKernel) Start(l Launch, h Hooks) (Run, error) {
 	k.mu.Lock()
 	k.starts = append(k.starts, time.Now())
 	k.mu.Unlock()
-	r := &fakeRun{ended: make(chan struct{}), exited: h.Exited}
+	r := &obedient{ended: make(chan struct{}), exited: h.Exited}
 	if h.Started != nil {
 		h.Started(r)
 	}
@@ -49,21 +49,21 @@ func (k *fakeKernel) RunOf(int) Run                         { return nil }
 func (k *fakeKernel) Strays(context.Context) []process.Left { return nil }
 func (k *fakeKernel) Sets() string                          { return "none" }
 
-func (r *fakeRun) die(e unit.Exit) {
+func (r *obedient) die(e unit.Exit) {
 	r.end.Do(func() {
 		close(r.ended)
 		r.exited(e)
 	})
 }
 
-func (r *fakeRun) Pid() int { return 1 << 22 } // no process has it
-func (r *fakeRun) Signal(sig unit.Signal) error {
+func (r *obedient) Pid() int { return 1 << 22 } // no process has it
+func (r *obedient) Signal(sig unit.Signal) error {
 	r.die(unit.Exit{Signal: sig})
 	return nil
 }
-func (r *fakeRun) Terminate(sig unit.Signal, _ unit.Target) { r.die(unit.Exit{Signal: sig}) }
-func (r *fakeRun) Kill()                                    { r.die(unit.Exit{Signal: unit.SIGKILL}) }
-func (r *fakeRun) Sweep(empty func(), _ func([]process.Left)) {
+func (r *obedient) Terminate(sig unit.Signal, _ unit.Target) { r.die(unit.Exit{Signal: sig}) }
+func (r *obedient) Kill()                                    { r.die(unit.Exit{Signal: unit.SIGKILL}) }
+func (r *obedient) Sweep(empty func(), _ func([]process.Left)) {
 	go func() {
 		<-r.ended
 		empty()

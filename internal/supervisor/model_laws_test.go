@@ -47,6 +47,7 @@ type model struct {
 	k     *fake
 	truth map[string]*unit.Spec
 	rule  unit.Governor // the governor's, as it was drawn
+	was   unit.Governor // the one before the last reload
 	main  bool
 
 	commanding       atomic.Bool // somebody is asking for something
@@ -210,6 +211,9 @@ func stateOf(x *seen) unit.State {
 // startsAreBounded: no more starts are under way than the governor allows, but for main, and what a person asks for.
 func (m *model) startsAreBounded(after map[unit.Name]*seen, granted []*seen) {
 	bound := m.bound()
+	if was := boundOf(m.was); m.commanding.Load() && (was < 0 || was > bound && bound > 0) {
+		bound = was // a reload may be under way
+	}
 	for _, x := range granted {
 		if bound < 0 || x.spec.Kind == unit.Main || x.began == unit.Asked {
 			continue
@@ -220,11 +224,13 @@ func (m *model) startsAreBounded(after map[unit.Name]*seen, granted []*seen) {
 	}
 }
 
-func (m *model) bound() int {
-	if m.rule.Starts == 0 {
+func (m *model) bound() int { return boundOf(m.rule) }
+
+func boundOf(rule unit.Governor) int {
+	if rule.Starts == 0 {
 		return unit.DefaultGovernor.Starts
 	}
-	return m.rule.Starts
+	return rule.Starts
 }
 
 // underWay counts starts, with or without those that a person asked for.
@@ -390,7 +396,7 @@ func (m *model) endings(after map[unit.Name]*seen) (codes []int, why string) {
 	if m.s.stopping && !m.stopping && !m.main {
 		add(0, "it is halted")
 	}
-	if m.main || !m.s.booted || m.s.stopping || len(m.s.templates) > 0 {
+	if m.main || !m.s.booted || m.s.stopping || len(m.s.templates) > 0 || m.s.settling || m.s.rounds > 0 {
 		return codes, why
 	}
 	for _, x := range all {

@@ -33,9 +33,9 @@ type tale struct {
 	published map[unit.Name]engine.Status
 }
 
-// play has a supervisor live through a plan, in virtual time. It returns how many
+// liveThrough has a supervisor live through a plan, in virtual time. It returns how many
 // steps that were, commands and the kernel's results, and which law did not hold.
-func play(t *testing.T, p *plan, f fault) (steps int, err error, story string) {
+func liveThrough(t *testing.T, p *plan, f fault) (steps int, err error, story string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := begin(p, f)
@@ -54,7 +54,7 @@ func begin(p *plan, f fault) *tale {
 		w.learn(&p.versions[i])
 	}
 	v := deceive(p.versions[0], f)
-	w.rule, w.main = p.versions[0].governor, v.main != nil
+	w.rule, w.was, w.main = p.versions[0].governor, p.versions[0].governor, v.main != nil
 	o := Options{
 		Main: v.main, Services: v.services, Templates: v.templates, Governor: v.governor, Records: p.records, Kernel: k,
 		Load: w.load, Logs: logs.NewBook(logs.Options{Now: time.Now}), Environ: []string{"PATH=/bin"},
@@ -64,7 +64,7 @@ func begin(p *plan, f fault) *tale {
 	w.s = New(o)
 	k.s = w.s
 	w.s.queue.put(func(s *Supervisor) {
-		s.turn, s.mute = w.turn, true
+		s.turn, s.mute, s.most = w.turn, true, 1+int(p.seed%4)*2 // few at once, as if there were many units
 	})
 	go w.read()
 	synctest.Wait()
@@ -172,6 +172,7 @@ func (w *tale) ask(a asking) {
 	case askReload:
 		w.version = (w.version + 1) % len(w.p.versions)
 		before := w.rule
+		w.was = before
 		w.rule = w.p.versions[w.version].governor
 		if _, err = w.s.Reload(ctx, engine.ReloadRequest{}); err != nil {
 			w.rule = before
@@ -312,7 +313,7 @@ func deceive(v declared, f fault) declared {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		if _, err, story := play(t, anyPlan(rapidDice{rt}), ""); err != nil {
+		if _, err, story := liveThrough(t, anyPlan(rapidDice{rt}), ""); err != nil {
 			rt.Fatalf("%v\n%s", err, story)
 		}
 	})
@@ -332,7 +333,7 @@ func TestModelForLong(t *testing.T) {
 	}
 	steps, tales := 0, 0
 	for seed := first; steps < enough && seed <= last; seed++ {
-		n, err, story := play(t, anyPlan(seeded(seed)), "")
+		n, err, story := liveThrough(t, anyPlan(seeded(seed)), "")
 		steps += n
 		tales++
 		if err != nil {

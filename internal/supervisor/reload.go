@@ -37,16 +37,21 @@ func (s *Supervisor) Reload(ctx context.Context, req engine.ReloadRequest) ([]en
 	}
 	actor := engine.ActorOf(ctx)
 	return ask(ctx, s, func(s *Supervisor, answer func([]engine.Change, error)) {
-		if s.stopping {
+		switch {
+		case s.stopping:
 			answer(nil, engine.Errorf(engine.Conflict, "cannot reload the configuration: the container is stopping"))
+			return
+		case s.reloading:
+			answer(nil, engine.Errorf(engine.Conflict, "cannot reload the configuration: another reload is under way"))
 			return
 		}
 		r := reload{s: s, d: d, actor: actor}
 		r.plan()
-		if !req.DryRun {
-			r.carryOut()
+		if req.DryRun {
+			answer(r.changes, nil)
+			return
 		}
-		answer(r.changes, nil)
+		r.carryOut(func() { answer(r.changes, nil) })
 	})
 }
 
@@ -64,14 +69,22 @@ func (r *reload) add(c engine.Change, step func()) {
 	r.steps = append(r.steps, step)
 }
 
-func (r *reload) carryOut() {
-	for _, step := range r.steps {
-		step()
-	}
-	if r.d.Commit != nil {
-		r.d.Commit()
-	}
-	r.s.settle()
+// carryOut takes several turns of the loop. What has happened between them counts: who is being removed by now is not
+// declared anew, and a container that is stopping by now does not care.
+func (r *reload) carryOut(then func()) {
+	r.s.reloading = true
+	r.s.inTurns(len(r.steps), func(i int) {
+		if !r.s.stopping {
+			r.steps[i]()
+		}
+	}, func() {
+		r.s.reloading = false
+		if r.d.Commit != nil {
+			r.d.Commit()
+		}
+		r.s.settle()
+		then()
+	})
 }
 
 func (r *reload) plan() {
@@ -265,6 +278,9 @@ func editOf(u *record, spec *unit.Spec, replaces bool) string {
 
 // welcome makes a unit known that was declared anew.
 func (s *Supervisor) welcome(spec *unit.Spec, up bool, actor unit.Actor) {
+	if s.units[spec.Name] != nil {
+		return // somebody has created it meanwhile
+	}
 	u := s.add(spec)
 	if up {
 		s.intendBy(u, true, actor, lifecycle.Event{Kind: lifecycle.Start, Reason: unit.Changed})
@@ -277,6 +293,9 @@ func (s *Supervisor) welcome(spec *unit.Spec, up bool, actor unit.Actor) {
 // dismiss ends and forgets a unit that is not declared any more. What was asked of it stays on disk, for a mistake that
 // the next reload takes back.
 func (s *Supervisor) dismiss(u *record, actor unit.Actor) {
+	if u.gone {
+		return
+	}
 	u.removing = true
 	s.intendBy(u, false, actor, lifecycle.Event{Kind: lifecycle.Stop, Reason: unit.Dropped})
 }
@@ -285,6 +304,7 @@ func (s *Supervisor) dismiss(u *record, actor unit.Actor) {
 func (s *Supervisor) redeclare(u *record, spec *unit.Spec, replaces bool, actor unit.Actor) {
 	on := spec.Enabled.On
 	switch {
+	case u.removing:
 	case !u.life.Alive():
 		wasOff := u.life.State == unit.Disabled
 		u.pending = spec

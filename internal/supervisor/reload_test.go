@@ -12,13 +12,13 @@ import (
 	"pintle/internal/unit"
 )
 
-// declared is what a test declares anew.
-type declared struct {
+// redeclared is what a test declares anew.
+type redeclared struct {
 	Declarations
 	err error
 }
 
-func (d *declared) load() (Declarations, error) {
+func (d *redeclared) load() (Declarations, error) {
 	d.Differ = func(a, b *unit.Spec) []string { // package config names the keys
 		if reflect.DeepEqual(a, b) {
 			return nil
@@ -56,7 +56,7 @@ func TestReloadChangesWhatDiffers(t *testing.T) {
 		gateways := func(change ...func(*unit.Template)) []unit.Template {
 			return []unit.Template{template(append(change, func(t *unit.Template) { t.Always = append(t.Always, "default") })...)}
 		}
-		d := &declared{}
+		d := &redeclared{}
 		w := newWorld(t, Options{
 			Services:  []unit.Spec{sleeper("same"), sleeper("edited"), sleeper("ruled", label("a")), sleeper("dropped"), sleeper("switched")},
 			Templates: gateways(), Load: d.load,
@@ -123,7 +123,7 @@ func TestReloadMendsWhatHasFailed(t *testing.T) {
 		broken := func(name unit.Name) unit.Spec {
 			return service(name, "exit 3", func(s *unit.Spec) { s.Restart = unit.RestartNever })
 		}
-		d := &declared{}
+		d := &redeclared{}
 		w := newWorld(t, Options{Services: []unit.Spec{broken("broken"), sleeper("stopped")}, Load: d.load})
 		w.untilState("broken", unit.Failed)
 		w.untilState("stopped", unit.Up)
@@ -146,7 +146,7 @@ func TestReloadMendsWhatHasFailed(t *testing.T) {
 // TestReloadOfAMistake: a configuration that is not valid changes nothing, and the error has all of it.
 func TestReloadOfAMistake(t *testing.T) {
 	alone(t, func(t *testing.T) {
-		d := &declared{err: errors.New("pintle.yaml:1:1: cannot use a\npintle.yaml:2:1: cannot use b")}
+		d := &redeclared{err: errors.New("pintle.yaml:1:1: cannot use a\npintle.yaml:2:1: cannot use b")}
 		w := newWorld(t, Options{Services: []unit.Spec{sleeper("web")}, Load: d.load})
 		before := w.untilState("web", unit.Up)
 		_, err := w.Reload(context.Background(), engine.ReloadRequest{})

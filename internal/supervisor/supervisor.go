@@ -76,6 +76,8 @@ type Supervisor struct {
 
 	agenda    []*record // those to be looked at when the event is over
 	settling  bool      // the queue has an event that goes on with it
+	rounds    int       // how many rounds of all units are under way
+	most      int       // of how many units in one turn; mostAtOnce outside of tests
 	governor  *lifecycle.Governor
 	turns     []*record // who waits for a start to end, in their order
 	calmed    []*record // who waits until those that failed together have calmed down
@@ -84,6 +86,7 @@ type Supervisor struct {
 	alive, active int
 
 	booted, stopping bool
+	reloading        bool    // what a reload changes is being changed
 	verdict          Verdict // valid once over is closed
 	firstFailure     int     // the code of the unit that failed first
 
@@ -108,6 +111,7 @@ func New(o Options) *Supervisor {
 		templates:  map[string]*unit.Template{},
 		watchers:   map[*watcher]bool{},
 		governor:   lifecycle.NewGovernor(o.Governor),
+		most:       mostAtOnce,
 	}
 	if o.Main != nil {
 		s.add(o.Main).intent = unit.Intent{Up: true, Time: s.started, Actor: unit.Boot}
@@ -173,11 +177,11 @@ func (s *Supervisor) do(e event) bool {
 func (s *Supervisor) Boot() {
 	s.do(func(s *Supervisor) {
 		s.booted = true
-		for _, u := range s.sorted() {
-			if u.intent.Up {
+		s.eachInTurn(func(u *record) {
+			if u.intent.Up && !s.stopping {
 				s.step(u, lifecycle.Event{Kind: lifecycle.Boot})
 			}
-		}
+		})
 	})
 }
 
@@ -189,23 +193,23 @@ func (s *Supervisor) Halt() {
 		if s.o.Main == nil {
 			s.conclude(Verdict{})
 		}
-		for _, u := range s.sorted() {
+		s.eachInTurn(func(u *record) {
 			s.step(u, lifecycle.Event{Kind: lifecycle.Freeze})
 			s.touch(u)
-		}
+		})
 	})
 }
 
 // Hurry makes every grace period be over now, and nobody wait for his turn to end.
 func (s *Supervisor) Hurry() {
 	s.do(func(s *Supervisor) {
-		for _, u := range s.sorted() {
+		s.eachInTurn(func(u *record) {
 			s.step(u, lifecycle.Event{Kind: lifecycle.Hurry})
 			if s.stopping && !u.halted {
 				u.halted = true
 				s.step(u, lifecycle.Event{Kind: lifecycle.Halt})
 			}
-		}
+		})
 	})
 }
 
@@ -214,7 +218,7 @@ func (s *Supervisor) Idle() <-chan struct{} { return s.idle }
 
 // checkIdle tells boot when the last unit is down.
 func (s *Supervisor) checkIdle() {
-	if !s.stopping || s.alive > 0 {
+	if !s.stopping || s.alive > 0 || s.rounds > 0 { // whose turn to end has not come may have something to undo
 		return
 	}
 	select {
