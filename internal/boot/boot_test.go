@@ -63,6 +63,12 @@ func (t *text) String() string {
 // start boots yaml (or nothing) with args.
 func start(t *testing.T, yaml string, args ...string) *pintle {
 	t.Helper()
+	return startIn(t, nil, yaml, args...)
+}
+
+// startIn does so with other variables in the container's environment.
+func startIn(t *testing.T, environ []string, yaml string, args ...string) *pintle {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -76,6 +82,7 @@ func start(t *testing.T, yaml string, args ...string) *pintle {
 	}
 	p := &pintle{Cmd: exec.Command(os.Args[0], args...)}
 	p.Env = append(os.Environ(), "BOOT_TEST_CONFIG="+config, "PINTLE_RUNTIME_DIR="+filepath.Join(dir, "run"))
+	p.Env = append(p.Env, environ...)
 	p.Stderr = &p.stderr
 	p.WaitDelay = time.Second // what holds the standard error open after the end is a fault, but must not hold up the test
 	stdout, err := p.StdoutPipe()

@@ -100,7 +100,7 @@ func self(words ...string) string {
 // shell is a script, as the value of a command.
 func shell(script string) string {
 	text, _ := json.Marshal([]string{"/bin/sh", "-c", script})
-	return string(text)
+	return strings.ReplaceAll(string(text), "$", "$$") // it is the shell's
 }
 
 // obeys is a script that says in the directory that it is there, and on TERM that it ends.

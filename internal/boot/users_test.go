@@ -1,0 +1,278 @@
+package boot
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+// This file keeps the bugs of a system that was run on another supervisor from
+// coming back: each test has the number and the story of one (hermes-behaviours.md).
+
+// bots is a configuration with a template, whose instances are down until somebody starts them, and remembered.
+func bots(dir, command string) string {
+	return `
+main: {command: ` + self("sleep") + `}
+state_directory: ` + dir + `/state
+stop_timeout: 1h
+services:
+  web: {command: ` + self("sleep") + `}
+templates:
+  bot:
+    command: ` + command + `
+    stop_grace_period: 1h
+    instances: {always: [a, b], initial: down}
+`
+}
+
+// TestU28: the end of a container was recorded as if an operator had stopped its
+// bots, and they stayed dark. What somebody wanted up is up again, and what
+// somebody has stopped is not.
+func TestU28(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	yaml := bots(dir, self("sleep"))
+	p := start(t, yaml)
+	client := p.client(t)
+	for verb, name := range map[string]unit.Name{"start": "bot@a", "stop": "web"} {
+		do := map[string]func() (engine.Status, error){
+			"start": func() (engine.Status, error) { return client.Start(t.Context(), name) },
+			"stop":  func() (engine.Status, error) { return client.Stop(t.Context(), name) },
+		}[verb]
+		if _, err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.untilUnit(t, "bot@a", is(unit.Up))
+	p.untilUnit(t, "web", is(unit.Down))
+	p.term(t)
+	p.code(t)
+
+	p = start(t, yaml)
+	if s := p.untilUnit(t, "bot@a", is(unit.Up)); s.Desired != "up" || s.Intent.Actor.UID != uint32(os.Geteuid()) {
+		t.Errorf("what was started is %+v", s)
+	}
+	for name, generation := range map[unit.Name]uint64{"web": 1, "bot@b": 0} {
+		if s := p.untilUnit(t, name, is(unit.Down)); s.Desired != "down" || s.Run != 0 || s.Intent.Generation != generation {
+			t.Errorf("what is not wanted up is %+v", s)
+		}
+	}
+	p.term(t)
+	p.code(t)
+}
+
+// TestU29: a bot that was killed while it was draining was down for ever. That it
+// is on its way down with the container is nobody's wish for it to be down.
+func TestU29(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	yaml := bots(dir, shell("trap 'echo $$ > "+dir+"/draining' TERM; echo on > "+dir+"/on; while :; do sleep 0.01; done"))
+	p := start(t, yaml)
+	if _, err := p.client(t).Start(t.Context(), "bot@a"); err != nil {
+		t.Fatal(err)
+	}
+	p.line(t, dir+"/on")
+	p.term(t)
+	pid, err := strconv.Atoi(p.line(t, dir+"/draining"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Process.Kill() // as a container's end comes, with all that is in it
+	_ = unix.Kill(pid, unix.SIGKILL)
+	p.code(t)
+
+	p = start(t, yaml)
+	if s := p.untilUnit(t, "bot@a", is(unit.Up)); s.Desired != "up" || s.Run != 1 {
+		t.Errorf("after that it is %+v", s)
+	}
+	_ = unix.Kill(p.untilUnit(t, "bot@a", is(unit.Up)).PID, unix.SIGKILL) // it would not end
+	if err := os.Remove(dir + "/draining"); err != nil {
+		t.Fatal(err)
+	}
+	p.term(t)
+	p.term(t)
+	p.code(t)
+}
+
+// TestU38: a stop was recorded and the child went on; a removal left a supervisor
+// behind. Here both are over when nothing is left, and not before.
+func TestU38(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, strings.Replace(bots(dir, shell("trap '' TERM; echo $$ > "+dir+"/$PINTLE_INSTANCE; while :; do sleep 0.01; done")), "1h\n    inst", "200ms\n    inst", 1))
+	client := p.client(t)
+	if _, _, err := client.Create(t.Context(), engine.CreateRequest{Name: "bot@c"}); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(p.line(t, dir+"/c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := client.Remove(t.Context(), "bot@c")
+	if err != nil || s.Gone || s.State != unit.Stopping {
+		t.Errorf("the removal answered %+v, %v", s, err)
+	}
+	p.until(t, "the removal", func() bool {
+		_, err := client.Get(t.Context(), "bot@c")
+		return engine.KindOf(err) == engine.NotFound
+	})
+	if err := unix.Kill(pid, 0); err != unix.ESRCH {
+		t.Errorf("it is removed, and process %d is left (%v)", pid, err)
+	}
+	p.term(t)
+	p.code(t)
+}
+
+// TestU50: a restart that was asked for from inside the unit died with it, half
+// done. It is pintle that carries it out, whoever asked.
+func TestU50(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, "main: {command: "+self("sleep")+"}\nservices:\n  web: {command: "+self("restart-me", dir+"/asked")+"}\n")
+	s := p.untilUnit(t, "web", func(s engine.Status) bool { return s.Run == 2 && s.State == unit.Up })
+	if s.Desired != "up" || s.Reason != unit.Asked || !s.Last.Asked || s.Last.Killed || s.Failures != 0 || int(s.Intent.Actor.PID) != s.Last.PID {
+		t.Errorf("it is %+v, after %+v", s, s.Last)
+	}
+	p.term(t)
+	p.code(t)
+}
+
+// TestU53: without a "sleep" on the PATH the container died. Pintle executes
+// nothing but what it was told to: with an empty PATH it supervises all the same.
+func TestU53(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := startIn(t, []string{"PATH="}, withoutHelpers(dir+"/go"))
+	supervises(t, p, dir+"/go")
+}
+
+// TestU53AsPID1InAnEmptyRoot: and so it does where there is no other program at all.
+func TestU53AsPID1InAnEmptyRoot(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a root directory")
+	}
+	dir := t.TempDir()
+	for _, sub := range []string{"proc", "dev", "run", "etc"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch(t, dir+"/dev/null")
+	for _, file := range neededFiles(t) {
+		if err := copyFile(dir+file, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(dir+"/etc/pintle.yaml", []byte(withoutHelpers("/go")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &pintle{Cmd: exec.Command(os.Args[0], roleName, "enter", dir, os.Args[0])}
+	p.Env = []string{"BOOT_TEST_CONFIG=/etc/pintle.yaml", "PINTLE_RUNTIME_DIR=/run"}
+	p.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
+	p.Stderr = &p.stderr
+	if err := p.Start(); err != nil {
+		t.Skip("no namespaces can be made here: ", err)
+	}
+	t.Cleanup(func() {
+		if p.ProcessState == nil {
+			_ = p.Process.Kill()
+			_ = p.Wait()
+		}
+	})
+	p.Env = []string{"PINTLE_RUNTIME_DIR=" + dir + "/run"} // as it is seen from here
+	supervises(t, p, dir+"/go")
+}
+
+// withoutHelpers is a configuration that needs no program but this one.
+func withoutHelpers(file string) string {
+	return "main: {command: " + self("until", file, "5") + "}\nservices:\n  web: {command: " + self("sleep") + "}\n"
+}
+
+// supervises holds a pintle with that configuration to its work.
+func supervises(t *testing.T, p *pintle, file string) {
+	t.Helper()
+	p.untilUnit(t, "web", is(unit.Up))
+	if _, err := p.client(t).Signal(t.Context(), "web", unit.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.untilUnit(t, "web", func(s engine.Status) bool { return s.Run == 2 && s.State == unit.Up })
+	p.untilUnit(t, "main", is(unit.Up))
+	touch(t, file)
+	if code := p.code(t); code != 5 {
+		t.Errorf("code %d\n%s", code, &p.stderr)
+	}
+}
+
+// neededFiles are those that this process was made of: the binary, and where it is not static what it was linked with.
+func neededFiles(t *testing.T) []string {
+	t.Helper()
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []string{os.Args[0]}
+	for line := range strings.Lines(string(maps)) {
+		fields := strings.Fields(line)
+		if len(fields) == 6 && strings.HasPrefix(fields[5], "/") && !slices.Contains(files, fields[5]) {
+			files = append(files, fields[5])
+		}
+	}
+	// What asks for the loader may know it by another name.
+	loaders, _ := filepath.Glob("/lib*/ld-linux*")
+	return append(files, loaders...)
+}
+
+func copyFile(to, from string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// TestU54: the guard against the crash loop of an auxiliary shut the container
+// down, thousands of times. Whatever becomes of a unit, the container goes on,
+// unless its declaration says otherwise (TestFailureStopsTheContainer).
+func TestU54(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, `
+main: {command: `+self("until", dir+"/go", "6")+`}
+services:
+  loops: {command: [sh, -c, exit 1], backoff: {initial: 5ms, max: 10ms}}
+  failed: {command: [sh, -c, exit 1], backoff: {initial: 5ms, max: 10ms}, give_up: {after: 3}}
+`)
+	p.untilUnit(t, "failed", func(s engine.Status) bool { return s.State == unit.Failed && s.Reason == unit.GaveUp })
+	p.untilUnit(t, "loops", func(s engine.Status) bool { return s.Failures >= 10 })
+	p.untilUnit(t, "main", is(unit.Up))
+	info, err := p.client(t).Info(t.Context())
+	if err != nil || len(info.Conditions) < 2 {
+		t.Errorf("the conditions are %q (%v)", info.Conditions, err)
+	}
+	touch(t, dir+"/go")
+	if code := p.code(t); code != 6 {
+		t.Errorf("code %d\n%s", code, &p.stderr)
+	}
+}
