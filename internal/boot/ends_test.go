@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -132,4 +133,24 @@ func TestNoMainAndStopped(t *testing.T) {
 	if code := p.code(t); code != 0 {
 		t.Errorf("code %d\n%s", code, &p.stderr)
 	}
+}
+
+// TestMainThatCannotBegin: where main depends on what has failed, the container
+// ends with 125 and says so; where it is asked to end while main waits, as if TERM had ended it.
+func TestMainThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	p := start(t, "main: {command: [echo, main-has-begun], depends_on: [db]}\nservices:\n  db: {command: [/no/such/db], restart: on-failure, give_up: {after: 2}}\n")
+	if code := p.code(t); code != 125 {
+		t.Errorf("code %d", code)
+	}
+	p.says(t, "pintle: cannot start the main program: it depends on db, which has failed\n", "cannot execute /no/such/db: there is no such file")
+
+	p = start(t, "main: {command: [echo, main-has-begun], depends_on: {db: {condition: ready}}}\nservices:\n  db: {command: "+self("sleep")+", readiness: {exec: ['false']}}\n")
+	p.untilUnit(t, "main", is(unit.Waiting))
+	p.untilUnit(t, "db", func(s engine.Status) bool { return s.Reason == unit.NotReady })
+	p.term(t)
+	if code := p.code(t); code != 143 {
+		t.Errorf("code %d", code)
+	}
+	p.says(t, "the main program was never started")
 }

@@ -59,7 +59,7 @@ func TestStopCommand(t *testing.T) {
 			}
 		}
 		w := newStagedWorld(t, dir, runs,
-			player("web", dir, "on TERM [ write %s/order term exit 0 ] write %s/on on sleep", with("env %s/env write %s/order command")),
+			player("web", dir, "on TERM [ write %s/order term exit 0 ] write %s/on on sleep", with("copy PINTLE_STOP_FILE %s/note env %s/env write %s/order command")),
 			player("fails", dir, "sleep", with("say no-can-do exit 3")),
 			sleeper("unfit", func(s *unit.Spec) { s.Stop.Command = []string{"/no/such/command"} }))
 		ctx := context.Background()
@@ -71,6 +71,9 @@ func TestStopCommand(t *testing.T) {
 		}
 		if order := w.untilFile("order"); order != "command\nterm" {
 			t.Errorf("in the order %q", order)
+		}
+		if note := w.untilFile("note"); !strings.Contains(note, `"then":"end"`) {
+			t.Errorf("it was told %s", note)
 		}
 		env := strings.Split(w.untilFile("env"), "\n")
 		for _, want := range []string{"TOLD=yes", "PINTLE_UNIT=web", "PINTLE_RUN=1", fmt.Sprint("PINTLE_MAIN_PID=", up.PID)} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pintle/internal/unit"
@@ -148,7 +149,8 @@ func TestGiveUpWithin(t *testing.T) {
 		}
 	}
 	inBubble(t, Options{Kernel: &fakeKernel{}, Services: []unit.Spec{unfit("far", rule(time.Minute)), unfit("near", rule(10*time.Minute))}}, func(t *testing.T, s *Supervisor) {
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour + pause/2)
+		synctest.Wait()
 		near := get(t, s, "near")
 		if near.State != unit.Failed || near.Reason != unit.GaveUp || near.Run != 4 || !strings.HasPrefix(near.Because, "it failed 4 times within 10 min, at last: it ") {
 			t.Errorf("%+v", near)

@@ -142,7 +142,8 @@ func (s *Supervisor) carryOut(u *record, f lifecycle.Effect) {
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d hangs (%s): sending it %s, so that it may say where", u.spec.Name, f.Run, u.ailment, u.spec.OnHang.Signal))
 		s.signal(u.run, u.spec.OnHang.Signal, func(error) {}) // who has ended meanwhile does not hang any more
 	case lifecycle.Command:
-		go s.stopCommand(u, u.spec, f.Run, u.run)
+		spec, run := u.spec, u.run
+		s.errands.put(func(*Supervisor) { go s.stopCommand(u, spec, f.Run, run) }) // after what it may read of the stop
 	case lifecycle.Terminate:
 		run, target := u.run, u.spec.Stop.Target
 		s.errands.put(func(*Supervisor) { run.Terminate(f.Signal, target) }) // after what it may read of the stop
