@@ -21,7 +21,7 @@ import (
 // TestMain lets a copy of this test binary be pintle, because a process can have only one reaper, or a unit with a part to play.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == roleName {
-		os.Exit(play(os.Args[2:]))
+		syscall.Exit(play(os.Args[2:])) // and not os.Exit, before which the race detector sleeps
 	}
 	if process.IsExecStep(os.Args) {
 		os.Exit(process.ExecStep(os.Args, os.Stderr))

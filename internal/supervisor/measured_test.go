@@ -23,7 +23,7 @@ func TestLeaderEndsOnTermAndChildIgnoresIt(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		dir, runs := stage(t)
 		w := newStagedWorld(t, dir, runs, player("web", dir,
-			"fork [ ignore TERM pid %s/child sleep ] until %s/child on TERM [ exit 0 ] write %s/on on sleep", grace(300*time.Millisecond)))
+			"fork [ ignore TERM pid %s/child sleep ] until %s/child on TERM [ exit 0 ] write %s/on on sleep", grace(500*time.Millisecond)))
 		child := w.pidIn("child")
 		w.untilFile("on")
 		w.untilState("web", unit.Up)

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -37,13 +38,15 @@ func TestOneshotTimeout(t *testing.T) {
 		dir, runs := stage(t)
 		w := newStagedWorld(t, dir, runs, oneshot("job", dir,
 			"ignore TERM fork [ ignore TERM pid %s/child1 sleep ] daemon [ ignore TERM pid %s/child2 sleep ] pid %s/leader sleep",
-			grace(100*time.Millisecond), func(s *unit.Spec) { s.StartTimeout = 400 * time.Millisecond }))
+			grace(100*time.Millisecond), func(s *unit.Spec) { s.StartTimeout = 800 * time.Millisecond }))
 		s := w.untilState("job", unit.Failed)
 		if s.Last.Cause != unit.TimedOut || !s.Last.Killed || s.Last.Asked || s.Reason != unit.GaveUp {
 			t.Errorf("%+v, %+v", s, s.Last)
 		}
 		for _, file := range []string{"leader", "child1", "child2"} {
-			if pid := w.pidIn(file); lives(pid) {
+			if !there(filepath.Join(dir, file)) {
+				t.Logf("%s had not begun", file) // a busy machine
+			} else if pid := w.pidIn(file); lives(pid) {
 				t.Errorf("%s lives", file)
 			}
 		}
