@@ -89,6 +89,8 @@ func TestU29(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.untilUnit(t, "web", is(unit.Down)) // the others have ended, and only it is left
+	p.untilUnit(t, "main", is(unit.Down))
 	_ = p.Process.Kill() // as a container's end comes, with all that is in it
 	_ = unix.Kill(pid, unix.SIGKILL)
 	p.code(t)
