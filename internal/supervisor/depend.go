@@ -71,6 +71,9 @@ func (s *Supervisor) inTurns(n int, do func(i int), then func()) {
 
 // settle works off the agenda, and has those take their turn for whom there is room.
 func (s *Supervisor) settle() {
+	if s.reloading { // half of a change would have consequences that the whole has not
+		return
+	}
 	for n := 0; len(s.agenda) > 0 || s.nextTurn(); n++ {
 		if n == s.most {
 			if !s.settling {

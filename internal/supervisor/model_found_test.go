@@ -206,3 +206,24 @@ func TestSwitchedOffWhileItWaits(t *testing.T) {
 		within(t, w.s.Over(), "the end")
 	})
 }
+
+// TestAReloadIsOneChange: what a reload changes of many units in several turns has no consequences before all of it
+// is so.
+func TestAReloadIsOneChange(t *testing.T) {
+	needy := plain("b", func(s *unit.Spec) {
+		s.DependsOn, s.OnFailure = []unit.Dependency{{On: "a", Condition: unit.OnDone}}, unit.FailureStopContainer
+	})
+	off := func(s []unit.Spec, _ *unit.Governor) { s[0].Enabled.On, s[1].DependsOn = false, nil }
+	small(t, []unit.Spec{plain("a"), needy}, unit.Governor{}, []func([]unit.Spec, *unit.Governor){off}, func(t *testing.T, w *tale) {
+		w.after(t, askStop, "a", time.Second)
+		w.after(t, askReload, "", time.Second)
+		if got := get(t, w.s, "b"); got.State != unit.Up {
+			t.Errorf("it is %s: %s", got.State, got.Because)
+		}
+		select {
+		case <-w.s.Over():
+			t.Errorf("the container ends: %+v", w.s.Verdict())
+		default:
+		}
+	})
+}

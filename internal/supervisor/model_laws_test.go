@@ -40,6 +40,8 @@ type book struct {
 	since   time.Time
 	// stopping is when the run began to be stopped, killFrom from when it may be killed.
 	stopping, killFrom time.Time
+	// unbounded is set once a declaration has given the run as long to start as it takes.
+	unbounded bool
 }
 
 type model struct {
@@ -131,7 +133,7 @@ func (m *model) keepBooks(after map[unit.Name]*seen) []*seen {
 			old = &seen{u: x.u}
 		}
 		if x.run != old.run {
-			b.granted, b.stopping, b.killFrom = x.spec, time.Time{}, time.Time{}
+			b.granted, b.stopping, b.killFrom, b.unbounded = x.spec, time.Time{}, time.Time{}, false
 			m.k.specs[runKey(n, x.run)] = x.spec
 			if x.state == unit.Starting {
 				granted = append(granted, x)
@@ -140,6 +142,7 @@ func (m *model) keepBooks(after map[unit.Name]*seen) []*seen {
 		if x.state != old.state || x.run != old.run {
 			b.since = now
 		}
+		b.unbounded = b.unbounded || x.spec.StartTimeout == 0
 		if x.state != unit.Stopping || !x.executed {
 			continue
 		}
@@ -320,16 +323,17 @@ func (m *model) timeGoesForward(after map[unit.Name]*seen) {
 // theContainerEndsByTheRules: Over is closed in the turn in which a rule of ending.go says so, with one of the codes
 // that rules give in that turn, and in no other.
 func (m *model) theContainerEndsByTheRules(after map[unit.Name]*seen) {
-	codes, why := m.endings(after)
+	codes, rest, why := m.endings(after)
 	if m.over {
 		return
 	}
 	select {
 	case <-m.s.over:
 		m.over = true
+		codes = append(codes, rest...)
 	default:
-		if len(codes) > 0 {
-			m.k.fails("the container ends by the rules", "it should end with %v: %s; before it was%s, now it is%s", codes, why, summary(m.before), summary(after))
+		if len(codes) > 0 || len(rest) > 0 && !m.s.settling {
+			m.k.fails("the container ends by the rules", "it should end with %v: %s; before it was%s, now it is%s", append(codes, rest...), why, summary(m.before), summary(after))
 		}
 		return
 	}
@@ -350,7 +354,8 @@ func summary(all map[unit.Name]*seen) string {
 	return text
 }
 
-func (m *model) endings(after map[unit.Name]*seen) (codes []int, why string) {
+// endings are the codes that rules give in a turn: those of single units, and those of a container in which all rests.
+func (m *model) endings(after map[unit.Name]*seen) (codes, rest []int, why string) {
 	add := func(code int, format string, args ...any) {
 		codes = append(codes, code)
 		why += fmt.Sprintf(format, args...) + "; "
@@ -396,19 +401,17 @@ func (m *model) endings(after map[unit.Name]*seen) (codes []int, why string) {
 	if m.s.stopping && !m.stopping && !m.main {
 		add(0, "it is halted")
 	}
-	if m.main || !m.s.booted || m.s.stopping || len(m.s.templates) > 0 || m.s.settling || m.s.rounds > 0 {
-		return codes, why
+	if m.main || !m.s.booted || m.s.stopping || len(m.s.templates) > 0 || m.s.reloading || m.s.rounds > 0 {
+		return codes, rest, why
 	}
 	for _, x := range all {
 		if x.state != unit.Done && !hopeless(x) {
-			return codes, why
+			return codes, rest, why
 		}
 	}
-	if len(m.firstFailure) == 0 {
-		add(0, "all is done")
+	if rest = m.firstFailure; len(rest) == 0 {
+		rest = []int{0}
 	}
-	for _, c := range m.firstFailure {
-		add(c, "all has ended")
-	}
-	return codes, why
+	why += "all has ended"
+	return codes, rest, why
 }

@@ -95,7 +95,7 @@ func (m *model) waitsHaveReasons(n unit.Name, x *seen, now map[unit.Name]*seen) 
 // waitsHaveEnds: no unit starts, stops or waits after a failure for longer than declarations and the kernel allow.
 func (m *model) waitsHaveEnds(n unit.Name, x *seen) {
 	bound := map[unit.State]time.Duration{unit.Starting: mostStarting, unit.Stopping: mostStopping, unit.Backoff: mostBackoff}[x.state]
-	if x.state == unit.Starting && m.books[x.u].granted.StartTimeout > 0 && x.spec.StartTimeout == 0 {
+	if x.state == unit.Starting && m.books[x.u].granted.StartTimeout > 0 && m.books[x.u].unbounded {
 		return // a reload took away what bounded it
 	}
 	if d := time.Since(m.books[x.u].since); bound > 0 && d > bound {
