@@ -203,8 +203,8 @@ func (s *Supervisor) paused(u *record) bool {
 	return u.spec.Kind != unit.Main && u.life.Began() == unit.Crashed && now().Before(until)
 }
 
-// takeSlot asks the governor for leave to start one more unit. What a person asks
-// for, and main, do not wait for others, but count.
+// takeSlot asks the governor for leave to start one more unit. Main, and what a
+// person asks for when there is no room, start all the same and do not count.
 func (s *Supervisor) takeSlot(u *record) bool {
 	if u.spec.Kind == unit.Main {
 		return true
@@ -214,7 +214,12 @@ func (s *Supervisor) takeSlot(u *record) bool {
 	}
 	u.slot = true
 	if u.spec.Readiness != nil || u.spec.Kind == unit.Oneshot {
-		u.slotTimer = s.later(slotTime, func(s *Supervisor) { s.releaseSlot(u) })
+		run := u.life.Run + 1 // the one that is about to be granted
+		u.slotTimer = s.later(slotTime, func(s *Supervisor) {
+			if u.life.Run == run {
+				s.releaseSlot(u)
+			}
+		})
 	}
 	return true
 }

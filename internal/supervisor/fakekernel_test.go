@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"pintle/internal/notify"
 	"pintle/internal/process"
 	"pintle/internal/unit"
 )
@@ -68,4 +69,21 @@ func (r *obedient) Sweep(empty func(), _ func([]process.Left)) {
 		<-r.ended
 		empty()
 	}()
+}
+
+func (k *fakeKernel) Listen(string, int) (Socket, error) { return quiet(make(chan struct{})), nil }
+
+// quiet is a socket on which nobody ever says anything.
+type quiet chan struct{}
+
+// Serve waits for the end.
+func (q quiet) Serve(func(notify.Sender, notify.Message), func(notify.Sender, error)) error {
+	<-q
+	return nil
+}
+
+// Close is the end.
+func (q quiet) Close() error {
+	close(q)
+	return nil
 }

@@ -17,10 +17,14 @@ import (
 // that nobody can fill it up for others; and of what comes only that is heard whose
 // sender, by the kernel's word, belongs to the run.
 
+// mustTalk tells whether runs of a unit can't do without saying something.
+func mustTalk(spec *unit.Spec) bool {
+	return spec.Readiness != nil && spec.Readiness.Notify || spec.Watchdog > 0
+}
+
 // talks tells whether runs of a unit have something to say that counts.
 func talks(spec *unit.Spec) bool {
-	r := spec.Readiness
-	return spec.Kind != unit.Main && (r != nil && r.Notify || spec.Watchdog > 0 || spec.Stop.GraceMax > spec.Stop.Grace)
+	return spec.Kind != unit.Main && (mustTalk(spec) || spec.StartTimeout > 0 || spec.Stop.GraceMax > spec.Stop.Grace)
 }
 
 // notifySocket is where a run's socket is. Its name is short, because a socket's path may not be long.
@@ -35,7 +39,7 @@ func (s *Supervisor) notifySocket() string {
 const mostWords = 16
 
 // listen takes a run's messages until its socket is closed; it is a goroutine of its own.
-func (s *Supervisor) listen(u *record, number uint64, socket *notify.Socket) {
+func (s *Supervisor) listen(u *record, number uint64, socket Socket) {
 	room := make(chan struct{}, mostWords)
 	d := deaf{name: u.spec.Name, log: s.o.Log}
 	err := socket.Serve(func(from notify.Sender, m notify.Message) {

@@ -7,6 +7,7 @@ import (
 
 	"pintle/internal/engine"
 	"pintle/internal/logs"
+	"pintle/internal/notify"
 	"pintle/internal/process"
 	"pintle/internal/unit"
 )
@@ -16,6 +17,8 @@ import (
 type Kernel interface {
 	// Start executes a command. The error is as process.Kernel's.
 	Start(Launch, Hooks) (Run, error)
+	// Listen makes a socket on which the user uid can say something of his run.
+	Listen(path string, uid int) (Socket, error)
 	// RunOf is the run that a living process belongs to, or nil.
 	RunOf(pid int) Run
 	// Strays are the processes that belong to no run.
@@ -31,6 +34,12 @@ type Run interface {
 	Terminate(unit.Signal, unit.Target)
 	Sweep(empty func(), report func([]process.Left))
 	Kill()
+}
+
+// Socket is where a run says something of itself, as *notify.Socket has it.
+type Socket interface {
+	Serve(take func(notify.Sender, notify.Message), refuse func(notify.Sender, error)) error
+	Close() error
 }
 
 // Launch is a command, and where its output goes.
@@ -91,6 +100,14 @@ func (k kernel) start(c process.Command, h process.Hooks) (Run, error) {
 		return nil, err // not a nil *process.Run, which would be a Run that is not nil
 	}
 	return run, nil
+}
+
+func (k kernel) Listen(path string, uid int) (Socket, error) {
+	socket, err := notify.Listen(path, uid)
+	if err != nil {
+		return nil, err
+	}
+	return socket, nil
 }
 
 func (k kernel) RunOf(pid int) Run {

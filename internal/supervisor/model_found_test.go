@@ -30,7 +30,7 @@ func small(t *testing.T, first []unit.Spec, g unit.Governor, changes []func([]un
 		add(services)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		w := begin(p, "")
+		w := begin(t, p, "")
 		w.k.beKind()
 		w.commanding.Store(true)
 		w.s.Boot()

@@ -484,3 +484,5 @@ func (k *fake) close() {
 func (k *fake) RunOf(int) Run                         { return nil }
 func (k *fake) Strays(context.Context) []process.Left { return nil }
 func (k *fake) Sets() string                          { return "none" }
+
+func (k *fake) Listen(string, int) (Socket, error) { return quiet(make(chan struct{})), nil }

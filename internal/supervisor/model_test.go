@@ -38,7 +38,7 @@ type tale struct {
 func liveThrough(t *testing.T, p *plan, f fault) (steps int, err error, story string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := begin(p, f)
+		w := begin(t, p, f)
 		err = w.tell()
 		steps, story = w.steps+w.k.results, strings.Join(w.story[max(0, len(w.story)-60):], "\n")
 		w.close()
@@ -46,7 +46,7 @@ func liveThrough(t *testing.T, p *plan, f fault) (steps int, err error, story st
 	return steps, err, story
 }
 
-func begin(p *plan, f fault) *tale {
+func begin(t *testing.T, p *plan, f fault) *tale {
 	w := &tale{p: p, published: map[unit.Name]engine.Status{}, started: time.Now()}
 	k := newFake(p.seed, f)
 	w.model = &model{k: k, truth: map[string]*unit.Spec{}, before: map[unit.Name]*seen{}, books: map[*record]*book{}, stops: map[*fakeRun]*book{}}
@@ -57,14 +57,14 @@ func begin(p *plan, f fault) *tale {
 	w.rule, w.was, w.main = p.versions[0].governor, p.versions[0].governor, v.main != nil
 	o := Options{
 		Main: v.main, Services: v.services, Templates: v.templates, Governor: v.governor, Records: p.records, Kernel: k,
-		Load: w.load, Logs: logs.NewBook(logs.Options{Now: time.Now}), Environ: []string{"PATH=/bin"},
+		Load: w.load, Logs: logs.NewBook(logs.Options{Now: time.Now}), Environ: []string{"PATH=/bin"}, RunDirectory: t.TempDir(),
 		Log: slog.New(slog.NewTextHandler(w, nil)),
 	}
 	o.Store, _ = store.Open(store.Options{})
 	w.s = New(o)
 	k.s = w.s
 	w.s.queue.put(func(s *Supervisor) {
-		s.turn, s.mute, s.most = w.turn, true, 1+int(p.seed%4)*2 // few at once, as if there were many units
+		s.turn, s.most = w.turn, 1+int(p.seed%4)*2 // few at once, as if there were many units
 	})
 	go w.read()
 	synctest.Wait()

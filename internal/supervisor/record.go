@@ -8,7 +8,6 @@ import (
 
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
-	"pintle/internal/notify"
 	"pintle/internal/unit"
 )
 
@@ -40,11 +39,11 @@ type record struct {
 	early []unit.Signal
 
 	// socket is where the run talks to pintle, if it does; words came before the loop knew the run.
-	socket *notify.Socket
+	socket Socket
 	words  []word
-	// ready is where a run writes that it is ready, until somebody reads it; noted is set while the run has a stop file.
+	// ready is where a run writes that it is ready, until somebody reads it; note is the run's stop file, while it has one.
 	ready *os.File
-	noted bool
+	note  string
 
 	// with are the runs, when the current one was granted, of the units that it restarts with.
 	with map[unit.Name]uint64

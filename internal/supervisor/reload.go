@@ -342,9 +342,9 @@ func (s *Supervisor) renew(u *record) {
 	s.undepend(u)
 	u.spec, u.pending = u.pending, nil
 	s.depend(u)
-	before := u.life.State
-	if u.life = lifecycle.Redeclare(u.spec, u.life); u.life.State != before {
-		s.moved(u, before)
+	before := u.life
+	if u.life = lifecycle.Redeclare(u.spec, u.life); u.life.State != before.State {
+		s.moved(u, &before)
 	}
 	s.touch(u)
 	s.touchDependents(u)

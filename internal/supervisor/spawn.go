@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"pintle/internal/lifecycle"
-	"pintle/internal/notify"
 	"pintle/internal/process"
 	"pintle/internal/trust"
 	"pintle/internal/unit"
@@ -51,7 +50,7 @@ func (s *Supervisor) execute(u *record, spec *unit.Spec, command []string, numbe
 		l.Ready, l.ReadyFD = write, r.FD
 		s.entrust(u, number, read, func() { u.ready = read })
 	}
-	if talks(spec) && !s.mute {
+	if talks(spec) && (s.o.RunDirectory != "" || mustTalk(spec)) {
 		if err := s.giveSocket(u, number, &l); err != nil {
 			return err
 		}
@@ -77,7 +76,7 @@ func (s *Supervisor) giveSocket(u *record, number uint64, l *Launch) error {
 	if path == "" {
 		return errors.New("cannot give it a NOTIFY_SOCKET: there is no place for one, see pintle status")
 	}
-	socket, err := notify.Listen(path, l.Identity.UID)
+	socket, err := s.o.Kernel.Listen(path, l.Identity.UID)
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,8 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	if ends(before, e) {
 		s.ended(u, before.Killed, e)
 	}
-	if life.State != before.State {
-		s.moved(u, before.State)
+	if life.State != before.State || life.Run != before.Run {
+		s.moved(u, &before)
 	}
 	for _, f := range effects { // timers first: what a run is told of its stop must say until when
 		if f.Kind == lifecycle.Arm {
@@ -55,14 +55,16 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	}
 }
 
-// moved keeps the books when a unit has come into another state.
-func (s *Supervisor) moved(u *record, from unit.State) {
-	to := u.life.State
+// moved keeps the books when a unit has come into another state, or begins another run in the one it is in: a oneshot
+// that is undone as soon as nothing of its work is left.
+func (s *Supervisor) moved(u *record, before *lifecycle.Unit) {
+	from, to := before.State, u.life.State
 	u.since, u.next = now(), zeroTime
 	u.endChecks()
 	u.endChecks = func() {}
-	if !u.life.Alive() || to == unit.Starting || u.life.Undoing && !u.life.Executed {
+	if !u.life.Alive() || u.life.Run != before.Run {
 		s.reset(u)
+		s.forgetStop(u)
 	}
 	if to != unit.Starting {
 		s.releaseSlot(u)
@@ -70,7 +72,6 @@ func (s *Supervisor) moved(u *record, from unit.State) {
 	s.alive += count(aliveIn(to)) - count(aliveIn(from))
 	s.active += count(activeIn(to)) - count(activeIn(from))
 	if !u.life.Alive() {
-		s.forgetStop(u)
 		s.renew(u)
 	}
 }

@@ -46,7 +46,7 @@ func (s *Supervisor) noteStop(u *record) {
 	if u.life.Follows(u.spec, now()) {
 		note.Then = "start"
 	}
-	u.noted = true
+	u.note = path
 	s.errands.put(func(s *Supervisor) {
 		text, err := json.Marshal(note)
 		if err == nil {
@@ -79,11 +79,11 @@ func (s *Supervisor) stopper(u *record) string {
 
 // forgetStop removes it.
 func (s *Supervisor) forgetStop(u *record) {
-	if !u.noted {
+	if u.note == "" {
 		return
 	}
-	u.noted = false
-	path := s.stopFile(u.spec.Name, u.life.Run)
+	path := u.note
+	u.note = ""
 	s.errands.put(func(*Supervisor) {
 		_ = os.Remove(path) // one that could not be written is not there
 	})

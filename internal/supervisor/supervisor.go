@@ -92,8 +92,6 @@ type Supervisor struct {
 
 	// turn is told after each event how long it took; nil outside of tests.
 	turn func(time.Duration)
-	// mute is set in tests whose clock is virtual: it stands still while anybody waits for a socket, so runs get none.
-	mute bool
 }
 
 // New makes the units known and starts the loop; nothing is started until Boot.
