@@ -101,7 +101,8 @@ func (m *model) look() map[unit.Name]*seen {
 }
 
 // turn is called in the loop, after each event.
-func (m *model) turn(time.Duration) {
+func (m *model) turn(event func()) {
+	event()
 	m.k.mu.Lock()
 	defer m.k.mu.Unlock()
 	m.turns++

@@ -71,9 +71,9 @@ func (s *Supervisor) serve(q *queue, handle func(event)) {
 
 // handle is one turn of the loop.
 func (s *Supervisor) handle(e event) {
-	began := now()
-	e(s)
 	if s.turn != nil {
-		s.turn(now().Sub(began))
+		s.turn(func() { e(s) })
+		return
 	}
+	e(s)
 }

@@ -45,21 +45,22 @@ func (s *Supervisor) Reload(ctx context.Context, req engine.ReloadRequest) ([]en
 			answer(nil, engine.Errorf(engine.Conflict, "cannot reload the configuration: another reload is under way"))
 			return
 		}
-		r := reload{s: s, d: d, actor: actor}
-		r.plan()
-		if req.DryRun {
-			answer(r.changes, nil)
-			return
-		}
-		r.carryOut(func() { answer(r.changes, nil) })
+		r := reload{s: s, d: d, actor: actor, dry: req.DryRun}
+		s.reloading = true
+		r.plan(func() {
+			r.carryOut(func() { answer(r.changes, nil) })
+		})
 	})
 }
 
-// reload is one reload under way. It is planned as a whole first, so that a dry run and a real one agree.
+// reload is one reload under way. It is planned as a whole first, so that a dry run and a real one agree. Both parts
+// take several turns of the loop, and what has happened between them counts: who is being removed by now is not declared
+// anew, and a container that is stopping by now does not care.
 type reload struct {
 	s       *Supervisor
 	d       Declarations
 	actor   unit.Actor
+	dry     bool
 	changes []engine.Change
 	steps   []func()
 }
@@ -69,17 +70,18 @@ func (r *reload) add(c engine.Change, step func()) {
 	r.steps = append(r.steps, step)
 }
 
-// carryOut takes several turns of the loop. What has happened between them counts: who is being removed by now is not
-// declared anew, and a container that is stopping by now does not care.
+// carryOut does what is planned, but in a dry run.
 func (r *reload) carryOut(then func()) {
-	r.s.reloading = true
+	if r.dry {
+		r.steps = nil
+	}
 	r.s.inTurns(len(r.steps), func(i int) {
 		if !r.s.stopping {
 			r.steps[i]()
 		}
 	}, func() {
 		r.s.reloading = false
-		if r.d.Commit != nil {
+		if r.d.Commit != nil && !r.dry {
 			r.d.Commit()
 		}
 		r.s.settle()
@@ -87,7 +89,8 @@ func (r *reload) carryOut(then func()) {
 	})
 }
 
-func (r *reload) plan() {
+// plan finds what differs.
+func (r *reload) plan(then func()) {
 	templates := map[string]*unit.Template{}
 	for i := range r.d.Templates {
 		templates[r.d.Templates[i].Name] = &r.d.Templates[i]
@@ -97,8 +100,18 @@ func (r *reload) plan() {
 		wanted[r.d.Services[i].Name] = &r.d.Services[i]
 	}
 	r.planInstances(templates, wanted)
-	r.planUnits(wanted)
-	r.planTemplates(templates)
+	units := r.s.sorted()
+	r.s.inTurns(len(units), func(i int) { r.planUnit(units[i], wanted[units[i].spec.Name]) }, func() {
+		r.planAdditions(wanted)
+		r.planTemplates(templates)
+		r.planRest()
+		slices.SortStableFunc(r.changes, func(a, b engine.Change) int { return cmp.Compare(a.Name, b.Name) })
+		then()
+	})
+}
+
+// planRest finds what differs in the container's own settings.
+func (r *reload) planRest() {
 	if len(r.d.Fixed) > 0 {
 		r.add(engine.Change{Kind: engine.ChangeEdit, Keys: r.d.Fixed, Effect: "takes effect when the container starts anew"}, func() {})
 	}
@@ -108,7 +121,6 @@ func (r *reload) plan() {
 			r.s.governor.Rule(r.d.Governor)
 		})
 	}
-	slices.SortStableFunc(r.changes, func(a, b engine.Change) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // planInstances finds what becomes of the instances that there are, and which are declared anew.
@@ -131,35 +143,40 @@ func (r *reload) planInstances(templates map[string]*unit.Template, wanted map[u
 	}
 }
 
-// planUnits compares unit by unit.
-func (r *reload) planUnits(wanted map[unit.Name]*unit.Spec) {
-	for _, u := range r.s.sorted() {
-		name := u.spec.Name
-		spec := wanted[name]
-		switch {
-		case u.spec.Kind == unit.Main:
-			if keys := r.d.Differ(u.spec, r.d.Main); len(keys) > 0 {
-				r.add(engine.Change{Name: string(name), Kind: engine.ChangeEdit, Keys: keys, Effect: "takes effect when the container starts anew"}, func() {})
-			}
-		case u.removing:
-		case spec == nil:
-			r.add(engine.Change{Name: string(name), Kind: engine.ChangeRemove, Effect: removalOf(u)}, func() { r.s.dismiss(u, r.actor) })
-		default:
-			old := u.spec
-			if u.pending != nil {
-				old = u.pending
-			}
-			if keys := r.d.Differ(old, spec); len(keys) > 0 {
-				replaces := replacesRun(old, spec)
-				r.add(engine.Change{Name: string(name), Kind: engine.ChangeEdit, Keys: keys, Effect: editOf(u, spec, replaces)}, func() { r.s.redeclare(u, spec, replaces, r.actor) })
-			}
+// planUnit finds what becomes of a unit for which spec is declared now; nil for nothing.
+func (r *reload) planUnit(u *record, spec *unit.Spec) {
+	c := engine.Change{Name: string(u.spec.Name), Kind: engine.ChangeEdit}
+	switch {
+	case u.spec.Kind == unit.Main:
+		if c.Keys = r.d.Differ(u.spec, r.d.Main); len(c.Keys) > 0 {
+			c.Effect = "takes effect when the container starts anew"
+			r.add(c, func() {})
+		}
+	case u.removing:
+	case spec == nil:
+		c.Kind, c.Effect = engine.ChangeRemove, removalOf(u)
+		r.add(c, func() { r.s.dismiss(u, r.actor) })
+	default:
+		old := u.spec
+		if u.pending != nil {
+			old = u.pending
+		}
+		if c.Keys = r.d.Differ(old, spec); len(c.Keys) > 0 {
+			replaces := replacesRun(old, spec)
+			c.Effect = editOf(u, spec, replaces)
+			r.add(c, func() { r.s.redeclare(u, spec, replaces, r.actor) })
 		}
 	}
+}
+
+// planAdditions finds which units are new.
+func (r *reload) planAdditions(wanted map[unit.Name]*unit.Spec) {
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		if r.s.units[name] == nil {
 			spec := wanted[name]
-			r.add(engine.Change{Name: string(name), Kind: engine.ChangeAdd, Effect: additionOf(spec, r.upAtFirst(spec))}, func() {
-				r.s.welcome(spec, r.upAtFirst(spec), r.actor)
+			up := r.upAtFirst(spec)
+			r.add(engine.Change{Name: string(name), Kind: engine.ChangeAdd, Effect: additionOf(spec, up)}, func() {
+				r.s.welcome(spec, up, r.actor)
 			})
 		}
 	}

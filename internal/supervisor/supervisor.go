@@ -90,8 +90,8 @@ type Supervisor struct {
 	verdict          Verdict // valid once over is closed
 	firstFailure     int     // the code of the unit that failed first
 
-	// turn is told after each event how long it took; nil outside of tests.
-	turn func(time.Duration)
+	// turn has an event happen; nil outside of tests.
+	turn func(event func())
 }
 
 // New makes the units known and starts the loop; nothing is started until Boot.
