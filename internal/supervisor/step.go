@@ -21,6 +21,11 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	if ends(before, e) {
 		s.ended(u, before.Killed, e)
 	}
+	if life.Killed && !before.Killed && life.Ended && u.last != nil {
+		last := *u.last // snapshots have the other one
+		last.Killed = true
+		u.last = &last
+	}
 	if life.State != before.State || life.Run != before.Run {
 		s.moved(u, &before)
 	}

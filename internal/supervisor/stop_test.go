@@ -94,6 +94,26 @@ func TestWhatACrashLeavesBehind(t *testing.T) {
 		if lives(pid) || s.Last.Exit.Code != 3 || s.Last.Asked || len(s.Remaining) > 0 {
 			t.Errorf("the second run found %d alive: %v; %+v", pid, lives(pid), s.Last)
 		}
+		if !s.Last.Killed {
+			t.Errorf("what was left behind had to be killed, and the end does not say so: %+v", s.Last)
+		}
+	})
+}
+
+// TestWhatOutlivesALeaderIsKilled: the leader ends when it is asked to, and somebody of its set does not. That SIGKILL
+// was needed is said of the run's end, although its leader's end came before.
+func TestWhatOutlivesALeaderIsKilled(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		dir := t.TempDir()
+		script := fmt.Sprintf("setsid sh -c 'trap \"\" TERM; echo $$ > %[1]s/child; exec sleep 1000' & exec sleep 1000", dir)
+		w := newWorld(t, Options{Services: []unit.Spec{service("web", script, func(s *unit.Spec) { s.Stop.Grace = 200 * time.Millisecond })}})
+		w.dir = dir
+		w.untilFile("child")
+		w.must(w.Stop(context.Background(), "web"))
+		s := w.untilState("web", unit.Down)
+		if l := s.Last; !l.Killed || !l.Asked || l.Exit.Signal != unit.SIGTERM {
+			t.Errorf("its end: %+v", l)
+		}
 	})
 }
 
