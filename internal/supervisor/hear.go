@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pintle/internal/lifecycle"
 	"pintle/internal/notify"
 	"pintle/internal/unit"
@@ -45,7 +47,7 @@ func (s *Supervisor) listen(u *record, number uint64, socket Socket) {
 	err := socket.Serve(func(from notify.Sender, m notify.Message) {
 		sender := s.o.Kernel.RunOf(from.PID)
 		if sender == nil {
-			d.say(from, "it belongs to no run")
+			d.say(from, whyUnknown(from.PID))
 			return
 		}
 		room <- struct{}{}
@@ -56,6 +58,14 @@ func (s *Supervisor) listen(u *record, number uint64, socket Socket) {
 	if err != nil {
 		s.o.Log.Warn(err.Error())
 	}
+}
+
+// whyUnknown says why nobody knows which run a sender belongs to.
+func whyUnknown(pid int) string {
+	if unix.Kill(pid, 0) == unix.ESRCH {
+		return "it has ended already, and nobody can tell any more whose it was: it must wait until it is heard (BARRIER=1, sd_notify_barrier(3))"
+	}
+	return "it belongs to no run"
 }
 
 // word is what somebody said on a run's socket.
