@@ -84,7 +84,7 @@ func TestWhyTreeAndGraphTellEachWhatHeMayKnow(t *testing.T) {
 
 	// What is not for strangers, and of that what a manager sees because of his instance.
 	secrets := []string{
-		"words", "never-written", "talker-label", "started", "not met", "Needs", "sleep", "777", "->", "==>", "-.->", "`-", "|-", "code 3", "code 4", "pid",
+		"words", "never-written", "talker-label", "started", "not met", "Needs", "sleep", "->", "==>", "-.->", "`-", "|-", "code 3", "code 4", "pid",
 		"watchdog", "notify", "depends_on", "text", "labels", "last", "intent", "remaining", "strays", "conditions", "failures",
 	}
 	views := []string{"status", "status -o wide", "status --tree", "status -o yaml", "graph", "graph -o dot", "graph -o mermaid"}
