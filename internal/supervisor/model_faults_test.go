@@ -66,7 +66,7 @@ func TestFaultsAreCaught(t *testing.T) {
 			t.Parallel()
 			const enough = 600
 			for seed := uint64(1); seed <= enough; seed++ {
-				_, err, story := liveThrough(t, anyPlan(seeded(seed)), f)
+				_, story, err := liveThrough(t, anyPlan(seeded(seed)), f)
 				if err == nil {
 					continue
 				}

@@ -35,7 +35,7 @@ type tale struct {
 
 // liveThrough has a supervisor live through a plan, in virtual time. It returns how many
 // steps that were, commands and the kernel's results, and which law did not hold.
-func liveThrough(t *testing.T, p *plan, f fault) (steps int, err error, story string) {
+func liveThrough(t *testing.T, p *plan, f fault) (steps int, story string, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := begin(t, p, f)
@@ -43,7 +43,7 @@ func liveThrough(t *testing.T, p *plan, f fault) (steps int, err error, story st
 		steps, story = w.steps+w.k.results, strings.Join(w.story[max(0, len(w.story)-60):], "\n")
 		w.close()
 	})
-	return steps, err, story
+	return steps, story, err
 }
 
 func begin(t *testing.T, p *plan, f fault) *tale {
@@ -341,7 +341,7 @@ func deceive(v declared, f fault) declared {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		if _, err, story := liveThrough(t, anyPlan(rapidDice{rt}), ""); err != nil {
+		if _, story, err := liveThrough(t, anyPlan(rapidDice{rt}), ""); err != nil {
 			rt.Fatalf("%v\n%s", err, story)
 		}
 	})
@@ -365,7 +365,7 @@ func TestModelForLong(t *testing.T) {
 	}
 	steps, tales := 0, 0
 	for seed := first; steps < enough && seed <= last; seed++ {
-		n, err, story := liveThrough(t, anyPlan(seeded(seed)), "")
+		n, story, err := liveThrough(t, anyPlan(seeded(seed)), "")
 		steps += n
 		tales++
 		if err != nil {

@@ -283,16 +283,6 @@ func (w *world) pidIn(name string) int {
 	return pid
 }
 
-// untilGone waits until a process has ended.
-func (w *world) untilGone(pid int) {
-	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); lives(pid); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("process %d has not ended", pid)
-		}
-	}
-}
-
 // linesIn counts the lines of a file in the world's directory.
 func (w *world) linesIn(name string) int {
 	text, _ := os.ReadFile(filepath.Join(w.dir, name))
