@@ -80,7 +80,7 @@ func TestConsoleShowsLines(t *testing.T) {
 	closed(t, b)
 	want := strings.Join([]string{
 		"gateway@coder | one", "gateway@coder | \x1b[31moops\x00\xff\r", "gateway@coder | two", "gateway@coder | ",
-		"gateway@coder | half", "pintle | gateway@coder exited with code 3", "pintle | stopping", "pintle | soon", "",
+		"gateway@coder | half", "pintle | gateway@coder: exited with code 3", "pintle | stopping", "pintle | soon", "",
 	}, "\n")
 	if got := console.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)

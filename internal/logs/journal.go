@@ -31,7 +31,7 @@ func newJournal(b *Book, name unit.Name) *Journal {
 }
 
 // Note adds a line of pintle's own, on the stream Own: "exited with code 1". A text of several lines becomes several.
-// On the console it reads "pintle | NAME exited with code 1", so that a service cannot speak in pintle's name.
+// On the console it reads "pintle | NAME: exited with code 1", so that a service cannot speak in pintle's name.
 func (j *Journal) Note(run uint64, text string) {
 	var s splitter
 	j.take(&s, run, Own, append([]byte(text), '\n'))
@@ -178,7 +178,7 @@ func (j *Journal) add(e entry, text []byte) {
 	switch c := j.book.console; {
 	case c == nil:
 	case j.streams[e.stream] == Own:
-		c.add(Own, append([]byte(string(j.name)+" "), text...))
+		c.add(Own, append([]byte(string(j.name)+": "), text...))
 	default:
 		c.add(string(j.name), text)
 	}

@@ -17,14 +17,24 @@ import (
 func TestEnvFiles(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		dir, runs := stage(t)
-		put(t, dir+"/one", "A=one\nB=one\nC=one\nPINTLE_UNIT=one\n")
-		put(t, dir+"/two", "B=two\nC=two\n")
-		files := []unit.EnvFile{{Path: dir + "/one"}, {Path: dir + "/none", Optional: true}, {Path: dir + "/two"}}
+		own, err := os.MkdirTemp("", "pintle-test-") // which nobody else can write
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(own) })
+		put(t, own+"/one", "A=one\nB=one\nC=one\nPINTLE_UNIT=one\n")
+		put(t, own+"/two", "B=two\nC=two\n")
+		put(t, dir+"/theirs", "A=theirs\n")
+		if err := os.Chmod(dir+"/theirs", 0o666); err != nil {
+			t.Fatal(err)
+		}
+		files := []unit.EnvFile{{Path: own + "/one"}, {Path: own + "/none", Optional: true}, {Path: own + "/two"}}
 		w := newWorld(t, Options{
 			Environ: []string{"PATH=" + os.Getenv("PATH"), "A=zero", "Z=zero"}, RunDirectory: runs,
 			Services: []unit.Spec{
 				player("web", dir, "env %s/env sleep", func(s *unit.Spec) { s.EnvFiles, s.Environment = files, map[string]string{"C": "own"} }),
-				sleeper("missing", func(s *unit.Spec) { s.EnvFiles = []unit.EnvFile{{Path: dir + "/none"}} }),
+				sleeper("missing", func(s *unit.Spec) { s.EnvFiles = []unit.EnvFile{{Path: own + "/none"}} }),
+				sleeper("loading", func(s *unit.Spec) { s.EnvFiles = []unit.EnvFile{{Path: dir + "/theirs"}} }),
 			},
 		})
 		w.dir = dir
@@ -35,12 +45,16 @@ func TestEnvFiles(t *testing.T) {
 			}
 		}
 		s := w.untilState("missing", unit.Backoff)
-		if s.Reason != unit.CannotExecute || !strings.HasPrefix(s.Because, "cannot use env_file: ") || !strings.Contains(s.Because, dir+"/none") {
+		if s.Reason != unit.CannotExecute || !strings.HasPrefix(s.Because, "cannot use env_file: ") || !strings.Contains(s.Because, own+"/none") {
 			t.Errorf("without its file it is %s because %s", s.State, s.Because)
 		}
 		// It is read for each run anew.
-		put(t, dir+"/none", "A=none\n")
+		put(t, own+"/none", "A=none\n")
 		w.untilState("missing", unit.Up)
+		// Who could write it could have pintle's own user load his code.
+		if s := w.untilState("loading", unit.Backoff); !strings.Contains(s.Because, "cannot trust "+dir+"/theirs") {
+			t.Errorf("with somebody else's file it is %s because %s", s.State, s.Because)
+		}
 	})
 }
 

@@ -205,10 +205,11 @@ const maxEnvFile = 1 << 20
 // readEnvFile reads a file of variables. One that only root can have written is
 // read as pintle, since it may hold what the user must not read in the file; any
 // other with the user's own rights, so that nobody can have a link followed that
-// he could not follow himself.
+// he could not follow himself. What runs with pintle's own rights takes variables
+// from no such file: LD_PRELOAD is one.
 func readEnvFile(file unit.EnvFile, id *process.Identity) ([]string, error) {
 	data, err := trust.ReadFile(file.Path, os.Geteuid())
-	if err != nil {
+	if err != nil && id.UID != 0 && id.UID != os.Geteuid() {
 		data, err = process.ReadFileAs(id, file.Path, maxEnvFile)
 	}
 	switch {

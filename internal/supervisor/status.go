@@ -57,7 +57,11 @@ func (s *Supervisor) because(u *record) string {
 		return "waiting for its turn: other units are starting"
 	case unit.AwaitsCalm:
 		until, together := s.governor.Calm()
-		return fmt.Sprintf("waiting %s, because %d units failed together", unit.Span(until.Sub(now())), together)
+		text := fmt.Sprintf("waiting %s, because %d units failed together", unit.Span(until.Sub(now())), together)
+		if u.last != nil {
+			text += "; it " + howItEnded(u.last)
+		}
+		return text
 	case unit.NotReady:
 		return u.notReadyBecause()
 	case unit.Working:
