@@ -72,9 +72,11 @@ func (a *attributes) asPintle() error {
 		}
 	}
 	if a.Capabilities != nil {
-		if err := boundCapabilities(a.bounding); err != nil {
+		locked, err := boundCapabilities(a.bounding)
+		if err != nil {
 			return err
 		}
+		a.NoNewPrivileges = a.NoNewPrivileges || locked
 	}
 	if a.ambient != 0 {
 		return keepForAmbient(a.ambient)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"os"
 	"strconv"
 	"strings"
 
@@ -79,7 +80,12 @@ func (c capabilities) take() error {
 // boundCapabilities takes from this thread what it may not hand on: from its
 // bounding set, and from its inheritable set, which else would hand it on to a
 // program of root's all the same. With that goes what is ambient.
-func boundCapabilities(keep capabilitySet) error {
+//
+// A pintle that is not root, and can't change its bounding set, takes what it has
+// itself out of its hands instead. It must then see to it that nothing is had
+// anew by executing a program: then no_new_privs, which locked asks for, is as
+// good as a smaller bounding set.
+func boundCapabilities(keep capabilitySet) (locked bool, err error) {
 	for number := range 64 {
 		bounding, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(number), 0, 0, 0)
 		if err != nil {
@@ -90,19 +96,27 @@ func boundCapabilities(keep capabilitySet) error {
 			continue
 		}
 		err = unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(number), 0, 0, 0)
+		if err == unix.EPERM && os.Geteuid() != 0 {
+			locked = true
+			break
+		}
 		if err != nil {
-			return fmt.Errorf("cannot drop the capability %s: %w", one.first(), because(err, unix.EPERM, "pintle has no CAP_SETPCAP"))
+			return false, fmt.Errorf("cannot drop the capability %s: %w", one.first(), because(err, unix.EPERM, "pintle has no CAP_SETPCAP"))
 		}
 	}
 	own, err := ownCapabilities()
 	if err != nil {
-		return err
+		return false, err
 	}
 	own.inheritable &= keep
-	if err := own.take(); err != nil {
-		return fmt.Errorf("cannot drop inheritable capabilities: %w", err)
+	if locked {
+		own.permitted &= keep
+		own.effective &= keep
 	}
-	return nil
+	if err := own.take(); err != nil {
+		return false, fmt.Errorf("cannot drop capabilities: %w", err)
+	}
+	return locked, nil
 }
 
 // keepForAmbient sees to it that this thread still has the capabilities once it is another user's.
