@@ -26,7 +26,7 @@ func hangs(t *testing.T, detail string, ask func(dir, address string) unit.Check
 	const signals = "on USR1 [ write %s/order dump until %s/never ] on TERM [ write %s/order term exit 0 ] "
 	w := newStagedWorld(t, dir, runs, player("web", dir, signals+"http "+address+" %s/broken fd 3 ; sleep", saysReady, func(s *unit.Spec) {
 		s.Liveness = &unit.Liveness{Check: check, Period: 20 * time.Millisecond, Failures: 2, Timeout: 10 * time.Second}
-		s.OnHang = &unit.OnHang{Signal: unit.Signal(unix.SIGUSR1), Wait: 200 * time.Millisecond}
+		s.OnHang = &unit.OnHang{Signal: unit.Signal(unix.SIGUSR1), Wait: time.Second}
 	}))
 	if s := w.untilState("web", unit.Up); s.AliveBy != check.String() {
 		t.Errorf("alive by %s", s.AliveBy)

@@ -110,11 +110,12 @@ func TestPauseThatGrows(t *testing.T) {
 			}
 		}
 		time.Sleep(3 * time.Second)
-		if got := get(t, s, "a"); got.Reason != unit.AwaitsCalm {
-			t.Errorf("in the pause it is %s (%s)", got.State, got.Reason)
+		before := get(t, s, "a")
+		if before.Reason != unit.AwaitsCalm {
+			t.Errorf("in the pause it is %s (%s)", before.State, before.Reason)
 		}
 		time.Sleep(2 * time.Second)
-		if got := get(t, s, "a"); got.Run != 2 {
+		if got := get(t, s, "a"); got.Run == before.Run {
 			t.Errorf("after the pause it is %s (%s) in run %d", got.State, got.Reason, got.Run)
 		}
 	})

@@ -81,7 +81,7 @@ func TestProbeThatHangs(t *testing.T) {
 // over, and nothing of the command is left when the unit is down.
 func TestStopCommandThatHangs(t *testing.T) {
 	alone(t, func(t *testing.T) {
-		const period = 600 * time.Millisecond
+		const period = 6 * time.Second // half of which is enough for a busy machine to begin the command
 		dir, runs := stage(t)
 		with := func(name string) func(*unit.Spec) {
 			return func(s *unit.Spec) {
