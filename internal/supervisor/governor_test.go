@@ -61,7 +61,7 @@ func TestStorm(t *testing.T) {
 		w.make("storm")
 		calm := w.untilAll(1, func(s engine.Status) bool { return s.State == unit.Waiting && s.Reason == unit.AwaitsCalm })
 		for name, s := range calm {
-			if !strings.HasPrefix(s.Because, "waiting ") || !strings.HasSuffix(s.Because, " units failed together") {
+			if !strings.HasPrefix(s.Because, "waiting ") || !strings.Contains(s.Because, " units failed together; it exited with code 1") {
 				t.Errorf("%s: %s", name, s.Because)
 			}
 		}
