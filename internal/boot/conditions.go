@@ -51,11 +51,10 @@ func (c *container) otherUsers() bool {
 		return true
 	}
 	cfg := c.config.Load()
-	for _, list := range [][]unit.Spec{cfg.Services, cfg.Oneshots} {
-		for i := range list {
-			if others(&list[i]) {
-				return true
-			}
+	units := cfg.Units()
+	for i := range units {
+		if others(&units[i]) {
+			return true
 		}
 	}
 	return slices.ContainsFunc(cfg.Templates, func(t unit.Template) bool { return others(&t.Spec) })

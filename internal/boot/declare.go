@@ -41,7 +41,7 @@ func (c *container) read() (cfg *config.Config, main *unit.Spec, err error) {
 		path: process.PathOf(c.o.Environ), dir: dir, identity: identity,
 	}.route(c.o.Args)
 	switch {
-	case errors.Is(err, errNoMain) && len(cfg.Services)+len(cfg.Oneshots)+len(cfg.Templates) > 0:
+	case errors.Is(err, errNoMain) && len(cfg.Units())+len(cfg.Templates) > 0:
 		return cfg, nil, nil
 	case err != nil:
 		return nil, nil, err
@@ -55,10 +55,8 @@ func (c *container) read() (cfg *config.Config, main *unit.Spec, err error) {
 // for them, but for those that are themselves to come after main.
 func required(cfg *config.Config, already []unit.Dependency) []unit.Dependency {
 	needs := map[unit.Name][]unit.Dependency{}
-	for _, list := range [][]unit.Spec{cfg.Services, cfg.Oneshots} {
-		for i := range list {
-			needs[list[i].Name] = list[i].DependsOn
-		}
+	for _, spec := range cfg.Units() {
+		needs[spec.Name] = spec.DependsOn
 	}
 	var afterMain func(name unit.Name) bool
 	afterMain = func(name unit.Name) bool {
@@ -80,7 +78,7 @@ func required(cfg *config.Config, already []unit.Dependency) []unit.Dependency {
 // declarations are what the supervisor takes of a configuration.
 func (c *container) declarations(cfg *config.Config, main *unit.Spec) supervisor.Declarations {
 	return supervisor.Declarations{
-		Main: main, Services: slices.Concat(cfg.Oneshots, cfg.Services), Templates: cfg.Templates, Governor: cfg.Governor,
+		Main: main, Services: cfg.Units(), Templates: cfg.Templates, Governor: cfg.Governor,
 		Differ: config.Keys, Commit: func() { c.config.Store(cfg) },
 	}
 }

@@ -108,11 +108,15 @@ func (c *container) sayMainWaits() {
 		if err != nil || main.State != unit.Waiting {
 			return
 		}
-		line := "the main program has not started yet: " + main.Because
-		c.say.log.Info(line)
-		if c.terminal != nil { // the console is silent there
-			utter(c.o.Stderr, line)
-		}
+		c.sayAloud("the main program has not started yet: " + main.Because)
+	}
+}
+
+// sayAloud says what must be read on main's terminal too, where the console is silent.
+func (c *container) sayAloud(text string) {
+	c.say.log.Info(text)
+	if c.terminal != nil {
+		utter(c.o.Stderr, text)
 	}
 }
 

@@ -47,10 +47,7 @@ func (c *container) sayWhy(v supervisor.Verdict) {
 	for _, line := range c.logs.Journal(v.Unit).Tail(lastLines) {
 		text += "\n  " + string(v.Unit) + " | " + line.Text
 	}
-	c.say.log.Error(text)
-	if c.terminal != nil { // the console is silent there
-		utter(c.o.Stderr, text)
-	}
+	c.sayAloud(text)
 }
 
 func signalOf(s os.Signal) unit.Signal {

@@ -58,6 +58,9 @@ type Main struct {
 // DefaultStopTimeout is just under the ten seconds after which docker stop kills.
 const DefaultStopTimeout = 9 * time.Second
 
+// Units are the oneshots and the services.
+func (c *Config) Units() []unit.Spec { return slices.Concat(c.Oneshots, c.Services) }
+
 // Template finds a template by its name.
 func (c *Config) Template(name string) (*unit.Template, bool) {
 	i := slices.IndexFunc(c.Templates, func(t unit.Template) bool { return t.Name == name })

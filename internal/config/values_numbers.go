@@ -23,7 +23,7 @@ func (atLeastOne) span() (low, high int)   { return 1, maxCount }
 func (niceRange) span() (low, high int)    { return -20, 19 }
 func (oomScoreAdjs) span() (low, high int) { return -1000, 1000 }
 
-// Under 3 are the standard streams; from 1024 on is more than every process may open.
+// Under 3 are the standard streams; package process takes no higher number than 255.
 func (descriptors) span() (low, high int) { return 3, 255 }
 
 // whole is a whole number in a range.

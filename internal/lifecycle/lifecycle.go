@@ -98,11 +98,7 @@ func New(spec *unit.Spec) Unit {
 
 // Alive tells whether the current run may have processes.
 func (u *Unit) Alive() bool {
-	switch u.State {
-	case unit.Starting, unit.Up, unit.Stopping:
-		return true
-	}
-	return false
+	return u.State.Alive()
 }
 
 // Began is why the current run was started, or the one that is waited for.

@@ -1,10 +1,6 @@
 package lifecycle
 
-import (
-	"time"
-
-	"pintle/internal/unit"
-)
+import "pintle/internal/unit"
 
 // This file is the end of a run, however it came to it, and what follows.
 
@@ -50,7 +46,6 @@ func (m *machine) terminate() {
 	switch {
 	case m.Hurried:
 	case m.Undoing: // it is at work for the way down, and has its time for that
-		m.latest = time.Time{}
 		m.until(GraceTimer, m.undoTime())
 		return
 	case len(m.spec.Stop.Command) > 0:
@@ -90,8 +85,12 @@ func (m *machine) grace() {
 	m.until(GraceTimer, s.Grace)
 }
 
-// extendStop is a run that needs more time to end. It gets at most what its declaration allows.
+// extendStop is a run that needs more time to end. It gets at most what its declaration allows; a command for the way
+// down has its time, and gets no more.
 func extendStop(m *machine, e Event) {
+	if m.Undoing {
+		return
+	}
 	to := m.at.Add(e.After)
 	if to.After(m.latest) {
 		to = m.latest
@@ -224,9 +223,7 @@ func (m *machine) settle() {
 }
 
 func (m *machine) judge() {
-	var recent int
-	failed := m.failed
-	failed, recent = failed.with(m.at, m.spec.GiveUp)
+	failed, recent := m.failed.with(m.at, m.spec.GiveUp)
 	d := m.decide(recent)
 	if d.Verdict == unit.VerdictDone {
 		m.forget()

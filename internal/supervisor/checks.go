@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -144,12 +143,8 @@ func (s *Supervisor) assist(ctx context.Context, spec *unit.Spec, command []stri
 	l.Files = [3]*os.File{nil, write, write}
 	l.Env = append(l.Env, fmt.Sprintf("PINTLE_MAIN_PID=%d", run.Pid()))
 	process.Lend(l.Identity, write)
-	var said lastLine
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		said.read(read)
-	}()
+	said := make(chan string, 1)
+	go func() { said <- lastLine(read) }()
 	exited := make(chan unit.Exit, 1)
 	helper, err := s.o.Kernel.Start(l, Hooks{Exited: func(e unit.Exit) { exited <- e }})
 	write.Close()
@@ -177,9 +172,8 @@ func (s *Supervisor) assist(ctx context.Context, spec *unit.Spec, command []stri
 	}
 	// What it wrote is in the pipe by now. What it left running may hold the pipe open, and is not waited for.
 	_ = read.SetReadDeadline(now().Add(drainHelper))
-	<-drained
 	what := fmt.Sprintf("%s %s", filepath.Base(command[0]), exit)
-	if line := said.String(); line != "" {
+	if line := <-said; line != "" {
 		return fmt.Errorf("%s: %s", what, line)
 	}
 	return errors.New(what)
@@ -188,26 +182,19 @@ func (s *Supervisor) assist(ctx context.Context, spec *unit.Spec, command []stri
 // drainHelper is how long the last words of a command may take to be read.
 const drainHelper = 100 * time.Millisecond
 
-// lastLine keeps the last line that is read, of whatever else there is.
-type lastLine struct {
-	mu   sync.Mutex
-	text string
-}
-
 // mostOfLine is how much of a line is kept.
 const mostOfLine = 200
 
-func (l *lastLine) read(f *os.File) {
+// lastLine reads to the end, and returns the last line that was not empty.
+func lastLine(f *os.File) (last string) {
 	r := bufio.NewReaderSize(f, 4<<10)
 	for {
 		line, err := r.ReadSlice('\n')
 		if text := strings.TrimSpace(strings.Map(harmless, string(line[:min(len(line), mostOfLine)]))); text != "" {
-			l.mu.Lock()
-			l.text = text
-			l.mu.Unlock()
+			last = text
 		}
 		if err != nil && err != bufio.ErrBufferFull {
-			return
+			return last
 		}
 	}
 }
@@ -218,12 +205,6 @@ func harmless(c rune) rune {
 		return c
 	}
 	return ' '
-}
-
-func (l *lastLine) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text
 }
 
 // newline waits for a line's end on a pipe, and tells whether one came before the pipe's own end.

@@ -152,9 +152,6 @@ func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.Ev
 	if u.life.Like(&before) {
 		u.by = by
 	}
-	if u.life.State == unit.Waiting {
-		s.touch(u) // what a person asks for does not wait for its turn
-	}
 	s.settle()
 	if !u.gone {
 		s.publish(u)

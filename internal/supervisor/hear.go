@@ -21,8 +21,11 @@ import (
 
 // mustTalk tells whether runs of a unit can't do without saying something.
 func mustTalk(spec *unit.Spec) bool {
-	return spec.Readiness != nil && spec.Readiness.Notify || spec.Watchdog > 0
+	return notifies(spec) || spec.Watchdog > 0
 }
+
+// notifies tells whether runs of a unit say themselves that they are ready.
+func notifies(spec *unit.Spec) bool { return spec.Readiness != nil && spec.Readiness.Notify }
 
 // talks tells whether runs of a unit have something to say that counts.
 func talks(spec *unit.Spec) bool {
@@ -128,7 +131,7 @@ func (s *Supervisor) hear(u *record, m notify.Message) {
 	if m.Extend > 0 {
 		say(lifecycle.Extend)
 	}
-	if m.Ready && u.spec.Readiness != nil && u.spec.Readiness.Notify {
+	if m.Ready && notifies(u.spec) {
 		say(lifecycle.Ready)
 	}
 	if m.Alive {

@@ -31,7 +31,7 @@ type seen struct {
 	last     *engine.RunEnd
 }
 
-func (x *seen) alive() bool { return aliveIn(x.state) }
+func (x *seen) alive() bool { return x.state.Alive() }
 
 // book is what the model remembers of a unit.
 type book struct {

@@ -256,8 +256,6 @@ func fdOf(s *unit.Spec) int {
 	return s.Readiness.FD
 }
 
-func notifies(s *unit.Spec) bool { return s.Readiness != nil && s.Readiness.Notify }
-
 func removalOf(u *record) string {
 	if u.life.Alive() {
 		return "it is stopped and forgotten"

@@ -74,19 +74,15 @@ func (s *Supervisor) moved(u *record, before *lifecycle.Unit) {
 	if to != unit.Starting {
 		s.releaseSlot(u)
 	}
-	s.alive += count(aliveIn(to)) - count(aliveIn(from))
+	s.alive += count(to.Alive()) - count(from.Alive())
 	s.active += count(activeIn(to)) - count(activeIn(from))
 	if !u.life.Alive() {
 		s.renew(u)
 	}
 }
 
-func aliveIn(s unit.State) bool {
-	return s == unit.Starting || s == unit.Up || s == unit.Stopping
-}
-
 // activeIn tells whether a unit in this state has processes or will have some by itself.
-func activeIn(s unit.State) bool { return aliveIn(s) || s == unit.Waiting || s == unit.Backoff }
+func activeIn(s unit.State) bool { return s.Alive() || s == unit.Waiting || s == unit.Backoff }
 
 func count(is bool) int {
 	if is {

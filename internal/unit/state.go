@@ -19,6 +19,9 @@ const (
 // States lists them all, in the order in which a life goes through them.
 var States = []State{Disabled, Down, Waiting, Starting, Up, Stopping, Backoff, Failed, Done}
 
+// Alive tells whether a unit in this state may have processes.
+func (s State) Alive() bool { return s == Starting || s == Up || s == Stopping }
+
 // Reason is why a unit is in its state. The constants are for programs; a status has the sentence beside it.
 type Reason string
 
