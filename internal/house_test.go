@@ -29,10 +29,11 @@ var mayImport = map[string][]string{
 	"internal/process":    {"account", "unit"},
 	"internal/notify":     {},
 	"internal/probe":      {"unit"},
-	"internal/supervisor": {"engine", "lifecycle", "logs", "notify", "probe", "process", "store", "trust", "unit"},
+	"internal/prepare":    {"account", "trust", "unit"},
+	"internal/supervisor": {"account", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/cli":        {"engine", "unit"},
-	"internal/boot":       {"api", "config", "engine", "logs", "process", "store", "supervisor", "unit"},
+	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
 }
 
 // neverIn lists what some rooms must do without, because PID 1 or purity forbids it.

@@ -2,9 +2,9 @@
 // passwd(5) and group(5).
 //
 // It promises that the files are read at each question, so that an account made
-// or changed while the container runs counts at once, and that nothing else is
-// believed: os/user would keep the current user for good, and takes $USER for a
-// user who is in no file, which in a container anybody may have set.
+// or changed while the container runs counts at once, and that beside them only
+// what was declared to it is believed: os/user would keep the current user for good,
+// and takes $USER for a user who is in no file, which in a container anybody may have set.
 //
 // It knows no other source of accounts (NSS, LDAP): a static binary has none.
 package account
@@ -23,6 +23,8 @@ import (
 type Database struct {
 	// Passwd and Group are the files' paths; empty means those in /etc.
 	Passwd, Group string
+	// Declared accounts come before what the files say of the same names.
+	Declared []Declared
 }
 
 // User is one line of passwd(5).
@@ -37,10 +39,13 @@ var ErrNone = errors.New("there is none")
 
 // User finds a user by name; a decimal number is always a uid, never a name.
 func (d Database) User(name string) (User, error) {
+	if u, ok := d.declared(name); ok {
+		return u.User, nil
+	}
 	_, byID := parseID(name)
 	var found User
 	err := each(d.Passwd, "/etc/passwd", 7, func(field []string) bool {
-		if byID && field[2] != name || !byID && field[0] != name {
+		if byID && field[2] != name || !byID && field[0] != name || d.named(field[0]) {
 			return false
 		}
 		uid, ok := parseID(field[2])
@@ -71,6 +76,9 @@ func (d Database) GID(name string) (int, error) {
 	if id, ok := parseID(name); ok {
 		return id, nil
 	}
+	if gid, ok := d.ownGroup(name); ok {
+		return gid, nil
+	}
 	gid := 0
 	err := each(d.Group, "/etc/group", 4, func(field []string) (ok bool) {
 		if field[0] == name {
@@ -84,16 +92,23 @@ func (d Database) GID(name string) (int, error) {
 	return gid, nil
 }
 
-// GroupsOf lists the groups that name is a member of in group(5), which does not
-// include the primary one. An unreadable file has no members.
+// GroupsOf lists the groups that name is a member of, which does not include the
+// primary one. An unreadable file has no members.
 func (d Database) GroupsOf(name string) []int {
 	var groups []int
 	_ = each(d.Group, "/etc/group", 4, func(field []string) bool {
-		if gid, ok := parseID(field[2]); ok && slices.Contains(strings.Split(field[3], ","), name) {
+		gid, ok := d.ownGroup(field[0])
+		if !ok {
+			gid, ok = parseID(field[2])
+		}
+		if ok && slices.Contains(strings.Split(field[3], ","), name) {
 			groups = append(groups, gid)
 		}
 		return false
 	})
+	if u, ok := d.declared(name); ok && u.Name == name {
+		groups = append(groups, u.Joins...)
+	}
 	return groups
 }
 

@@ -69,3 +69,31 @@ func TestLongLine(t *testing.T) {
 		t.Errorf("GID(after) = %d, %v", gid, err)
 	}
 }
+
+// What is declared comes before the files, whose lines of the same names then count for nothing else.
+func TestDeclared(t *testing.T) {
+	t.Parallel()
+	d := database(t, "app:x:10000:10000::/old:\nother:x:7:7::/:\n", "app:x:10000:other\nwheel:x:10:app\nnew:x:5:\n")
+	d.Declared = []Declared{
+		{User: User{Name: "app", UID: 1000, GID: 100, Home: "/data"}, OwnGroup: true, Joins: []int{998}},
+		{User: User{Name: "new", UID: 7, GID: 8}},
+	}
+	for name, want := range map[string]User{"app": d.Declared[0].User, "1000": d.Declared[0].User, "7": d.Declared[1].User, "other": {"other", 7, 7, "/"}} {
+		if got, err := d.User(name); err != nil || got != want {
+			t.Errorf("%s is %+v, %v; want %+v", name, got, err, want)
+		}
+	}
+	if u, err := d.User("10000"); !errors.Is(err, ErrNone) {
+		t.Errorf("the uid of before is %+v, %v", u, err)
+	}
+	for name, want := range map[string]int{"app": 100, "new": 5, "wheel": 10} {
+		if got, err := d.GID(name); err != nil || got != want {
+			t.Errorf("the group %s is %d, %v; want %d", name, got, err, want)
+		}
+	}
+	for name, want := range map[string][]int{"app": {10, 998}, "other": {100}, "new": nil} {
+		if got := d.GroupsOf(name); !slices.Equal(got, want) {
+			t.Errorf("%s is in %v, want %v", name, got, want)
+		}
+	}
+}

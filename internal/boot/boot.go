@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pintle/internal/account"
 	"pintle/internal/api"
 	"pintle/internal/config"
 	"pintle/internal/logs"
@@ -77,7 +78,7 @@ func ParseArgs(args []string) (configFile string, rest []string, err error) {
 // exit code for pintle.
 func Init(o Options) int {
 	signals := receive()
-	c, err := prepare(o)
+	c, err := configure(o)
 	if err != nil {
 		utter(o.Stderr, err.Error())
 		if e, ok := errors.AsType[*process.ExecError](err); ok {
@@ -99,6 +100,7 @@ type container struct {
 	files    []string                      // the configuration's, where somebody named them
 	config   atomic.Pointer[config.Config] // another one after a reload
 	main     *unit.Spec                    // nil where there is none
+	accounts account.Database              // with the users that were prepared
 	identity *process.Identity             // main's
 	terminal *process.Terminal
 
@@ -116,19 +118,25 @@ type container struct {
 	deadline time.Time // when the stop's budget is over
 }
 
-// prepare reads the configuration; it starts nothing.
-func prepare(o Options) (*container, error) {
+// configure reads the configuration, and prepares what it says must be so before
+// anything starts; it starts nothing.
+func configure(o Options) (*container, error) {
 	var files []string
 	if o.Config != "" {
 		files = []string{o.Config}
 	}
 	c := &container{o: o, files: files, ended: make(chan struct{})}
-	cfg, main, err := c.read()
+	cfg, err := c.read()
+	if err == nil {
+		err = c.prepare(cfg)
+	}
+	if err == nil {
+		c.main, err = c.route(cfg)
+	}
 	if err != nil {
 		return nil, err
 	}
 	c.config.Store(cfg)
-	c.main = main
 	return c, nil
 }
 
@@ -176,12 +184,12 @@ func (c *container) start() error {
 	d := c.declarations(c.config.Load(), c.main)
 	c.units = supervisor.New(supervisor.Options{
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
-		Load: c.reload, Records: records, Environ: environ, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Store: c.store,
+		Load: c.reload, Records: records, Environ: environ, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Store: c.store,
 		Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil, Conditions: c.conditions,
 	})
 	c.units.Boot()
 	if listenErr == nil {
-		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
+		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(listener)
 	}
 	if n := len(c.config.Load().Notices); n > 0 {

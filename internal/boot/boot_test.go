@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -144,10 +145,13 @@ func TestExitCodes(t *testing.T) {
 		{"main: {comand: [true]}", nil, 125, "pintle.yaml:1:8: "},
 		{"main: {command: [true], user: nobody-of-that-name}", nil, 125, "there is no such user"},
 		{"main: {command: [true], working_dir: /nosuch}", nil, 126, "working directory"},
+		{"prepare: {directories: [{path: /proc/nosuch/x, owner: nobody-of-that-name}]}", []string{"echo"}, 125, "pintle: cannot prepare /proc/nosuch/x: its owner is not known: "},
+		{"prepare: {directories: [{path: /proc/nosuch/x, on_error: fail}]}", []string{"echo"}, 125, "pintle: cannot prepare /proc/nosuch/x: /proc/nosuch: "},
+		{"prepare: {directories: [{path: /proc/nosuch/x}]}", []string{"sh", "-c", "exit 3"}, 3, "condition: cannot prepare /proc/nosuch/x: /proc/nosuch: "},
 	} {
 		t.Run(fmt.Sprint(c.yaml, c.args), func(t *testing.T) {
 			t.Parallel()
-			if strings.Contains(c.yaml, "user:") && os.Geteuid() != 0 {
+			if strings.Contains(c.yaml, "nobody") && os.Geteuid() != 0 {
 				t.Skip("only root is asked to switch users")
 			}
 			p := start(t, c.yaml, c.args...)
@@ -252,5 +256,34 @@ func TestConditionsAreSaidOnce(t *testing.T) {
 	want := "pintle: condition: a\npintle: condition: b\npintle: condition over: a\npintle: condition over: b\n"
 	if said.String() != want {
 		t.Errorf("said:\n%swant:\n%s", &said, want)
+	}
+}
+
+// What is prepared before anything starts isn't done again by a reload, which says so.
+func TestReloadPreparesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pintle.yaml")
+	write := func(directory string) {
+		t.Helper()
+		yaml := "services: {a: {command: [a]}}\nprepare: {directories: [{path: " + filepath.Join(dir, directory) + "}]}\n"
+		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first")
+	c, err := configure(Options{Config: file, Stderr: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := c.reload(); err != nil || len(d.Fixed) > 0 {
+		t.Errorf("the same again differs in %v, %v", d.Fixed, err)
+	}
+	write("second")
+	if d, err := c.reload(); err != nil || !slices.Equal(d.Fixed, []string{"prepare"}) {
+		t.Errorf("another one differs in %v, %v", d.Fixed, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 || entries[0].Name() != "first" {
+		t.Errorf("there are %v, %v", entries, err)
 	}
 }

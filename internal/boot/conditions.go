@@ -42,7 +42,7 @@ func (c *container) sayConditions(changed <-chan struct{}) {
 
 // otherUsers tells whether some unit should run as a user that pintle can't become.
 func (c *container) otherUsers() bool {
-	self := process.Self()
+	self := process.Self(c.accounts)
 	if self.UID == 0 {
 		return false // where root can't, the run that needs it fails with the reason
 	}

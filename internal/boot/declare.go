@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 
 	"pintle/internal/config"
@@ -16,22 +17,23 @@ import (
 // This file makes of a configuration, and of the container's arguments, what the
 // supervisor is to run: at the container's start, and at each reload.
 
-// read reads the configuration and finds the main program. main is nil where
-// there is none and the configuration has other things to run.
-func (c *container) read() (cfg *config.Config, main *unit.Spec, err error) {
-	cfg, err = config.Load(config.Options{Files: c.files, Environ: c.o.Environ, UID: os.Geteuid()})
-	if err != nil {
-		return nil, nil, err
-	}
+// read reads the configuration.
+func (c *container) read() (*config.Config, error) {
+	return config.Load(config.Options{Files: c.files, Environ: c.o.Environ, UID: os.Geteuid()})
+}
+
+// route finds the main program. It is nil where there is none and the configuration
+// has other things to run.
+func (c *container) route(cfg *config.Config) (main *unit.Spec, err error) {
 	spec := cfg.Main.Spec
 	spec.Restart = unit.RestartNever // its end is the container's
-	identity, err := supervisor.Identity(spec.User)
+	identity, err := supervisor.Identity(c.accounts, spec.User)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot start the main program: %w", err)
+		return nil, fmt.Errorf("cannot start the main program: %w", err)
 	}
 	dir, err := os.Getwd()
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot find the working directory: %w", err)
+		return nil, fmt.Errorf("cannot find the working directory: %w", err)
 	}
 	if spec.WorkingDir != "" {
 		dir = spec.WorkingDir
@@ -42,13 +44,13 @@ func (c *container) read() (cfg *config.Config, main *unit.Spec, err error) {
 	}.route(c.o.Args)
 	switch {
 	case errors.Is(err, errNoMain) && len(cfg.Units())+len(cfg.Templates) > 0:
-		return cfg, nil, nil
+		return nil, nil
 	case err != nil:
-		return nil, nil, err
+		return nil, err
 	}
 	c.identity = identity
 	spec.DependsOn = append(slices.Clone(spec.DependsOn), required(cfg, spec.DependsOn)...)
-	return cfg, &spec, nil
+	return &spec, nil
 }
 
 // required are the oneshots without which the container must not run: main waits
@@ -85,7 +87,11 @@ func (c *container) declarations(cfg *config.Config, main *unit.Spec) supervisor
 
 // reload reads it all anew.
 func (c *container) reload() (supervisor.Declarations, error) {
-	cfg, main, err := c.read()
+	cfg, err := c.read()
+	if err != nil {
+		return supervisor.Declarations{}, err
+	}
+	main, err := c.route(cfg)
 	if err != nil {
 		return supervisor.Declarations{}, err
 	}
@@ -93,6 +99,9 @@ func (c *container) reload() (supervisor.Declarations, error) {
 		return supervisor.Declarations{}, errors.New("cannot change whether there is a main program while the container runs")
 	}
 	d := c.declarations(cfg, main)
+	if !reflect.DeepEqual(cfg.Prepare, c.config.Load().Prepare) {
+		d.Fixed = append(d.Fixed, "prepare")
+	}
 	if cfg.StateDirectory != c.config.Load().StateDirectory {
 		d.Fixed = append(d.Fixed, "state_directory")
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"pintle/internal/account"
 	"pintle/internal/process"
 )
 
@@ -29,7 +30,7 @@ func TestRouting(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(bin, "folder"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	self := process.Self()
+	self := process.Self(account.Database{})
 	r := routing{
 		command: []string{"agent", "--quiet"}, subcommands: []string{"chat", "mcp"},
 		path: bin, dir: bin, identity: &self,

@@ -54,13 +54,7 @@ func assemble(documents []*document, r *report) *Config {
 	slices.SortFunc(c.Services, byName)
 	slices.SortFunc(c.Templates, func(a, b unit.Template) int { return cmp.Compare(a.Name, b.Name) })
 	a.depend(c)
-	if d.Prepare != nil {
-		for _, k := range keysOf(a.report, d.Prepare.Users) {
-			if !account(k.text) {
-				a.failf(k.at, "cannot use prepare.users.%s: it is no user's name", k.text)
-			}
-		}
-	}
+	c.Prepare = a.prepare(d.Prepare)
 	return c
 }
 

@@ -38,6 +38,8 @@ type Config struct {
 	Oneshots  []unit.Spec
 	Services  []unit.Spec
 	Templates []unit.Template
+	// Prepare is what must be so before anything starts.
+	Prepare unit.Prepare
 	// Governor bounds what all units do together; no field of it is zero.
 	Governor unit.Governor
 	// StateDirectory is absolute; empty means that state is kept in memory only.

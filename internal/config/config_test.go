@@ -68,6 +68,19 @@ func TestReference(t *testing.T) {
 			Always: []string{"default"}, Initial: "down",
 			Overrides: map[string]unit.Override{"default": {Command: agent("gateway", "run", "--replace")}},
 		}},
+		Prepare: unit.Prepare{
+			Users: []unit.PreparedUser{{
+				Name: "hermes", UID: 10000, GID: 10000, Home: "/opt/data", JoinGroupsOf: []string{"/var/run/docker.sock", "/dev/dri/*"},
+			}},
+			Directories: []unit.PreparedDirectory{
+				{Path: "/opt/data", Owner: "hermes"},
+				{Path: "/opt/data/profiles", Owner: "hermes", Repair: true},
+				{Path: "/opt/data/cron", Owner: "hermes", Repair: true},
+				{Path: "/opt/data/logs/gateways", Owner: "hermes", Repair: true},
+				{Path: "/opt/data/sessions", Owner: "hermes", Repair: true},
+			},
+			Files: []unit.PreparedFile{{Path: "/opt/data/.env", Copy: "/opt/hermes/env.example", Owner: "hermes", Mode: 0o600}},
+		},
 		Governor:       unit.DefaultGovernor,
 		StateDirectory: "/opt/data/.pintle",
 		StopTimeout:    9 * time.Second,
@@ -84,7 +97,7 @@ func TestReference(t *testing.T) {
 		}
 		keys = append(keys, n.Key)
 	}
-	wantKeys := []string{"templates.gateway.log", "templates.gateway.instances.discover", "templates.gateway.instances.exclusive", "prepare"}
+	wantKeys := []string{"templates.gateway.log", "templates.gateway.instances.discover", "templates.gateway.instances.exclusive"}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
 		t.Errorf("notices, want -, got +:\n%s", diff)
 	}
@@ -214,8 +227,9 @@ templates:
     command: [s]
     readiness: {tcp: "[::1]:${PORT}"}
 prepare:
-  users: {app: {uid: 5, gid: "6"}}
-  directories: [{path: /a, mode: 0o755, repair: none}]
+  users: {zoe: {on_error: warn}, app: {uid: 5, gid: "6"}}
+  directories: [{path: "${DIR}/{a,b/c}-{1,2}", mode: 0o2755, repair: none, on_error: fail}]
+  files: [{path: /a/.b, from_environment: KEY, on_error: warn}]
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -237,8 +251,19 @@ prepare:
 	if two := c.Templates[0]; two.Name != "s" || two.Max != unit.DefaultMax || two.Initial != "down" || two.Names.String() != unit.DefaultNamePattern.String() {
 		t.Errorf("template s is %+v", two)
 	}
-	if len(c.Notices) != 3 {
-		t.Errorf("got %d notices, want 3: %v", len(c.Notices), c.Notices)
+	dir := func(path string) unit.PreparedDirectory {
+		return unit.PreparedDirectory{Path: path, Mode: new(uint32(0o2755)), OnError: unit.ErrorFail}
+	}
+	if diff := cmp.Diff(unit.Prepare{
+		Users:       []unit.PreparedUser{{Name: "app", UID: 5, GID: 6}, {Name: "zoe", OnError: unit.ErrorWarn}},
+		Directories: []unit.PreparedDirectory{dir("/srv/a-1"), dir("/srv/a-2"), dir("/srv/b/c-1"), dir("/srv/b/c-2")},
+		Files:       []unit.PreparedFile{{Path: "/a/.b", FromEnvironment: "KEY", Mode: 0o644, OnError: unit.ErrorWarn}},
+	}, c.Prepare); diff != "" {
+		t.Errorf("prepare, want -, got +:\n%s", diff)
+	}
+	checkShown(t, c)
+	if len(c.Notices) != 2 {
+		t.Errorf("got %d notices, want 2: %v", len(c.Notices), c.Notices)
 	}
 }
 

@@ -17,7 +17,7 @@ type document struct {
 	Oneshots       map[key]oneshotSection  `yaml:"oneshots"`
 	Services       map[key]serviceSection  `yaml:"services"`
 	Templates      map[key]templateSection `yaml:"templates"`
-	Prepare        *prepareSection         `yaml:"prepare,later"`
+	Prepare        *prepareSection         `yaml:"prepare"`
 	Governor       *governorSection        `yaml:"governor"`
 	StateDirectory directory               `yaml:"state_directory"`
 	StopTimeout    duration                `yaml:"stop_timeout"`
@@ -188,24 +188,28 @@ type prepareSection struct {
 }
 
 type userSection struct {
-	UID          id        `yaml:"uid"`
-	GID          id        `yaml:"gid"`
-	Home         directory `yaml:"home"`
-	JoinGroupsOf []file    `yaml:"join_groups_of"`
+	UID          id                  `yaml:"uid"`
+	GID          id                  `yaml:"gid"`
+	Home         directory           `yaml:"home"`
+	JoinGroupsOf []file              `yaml:"join_groups_of"`
+	OnError      oneOf[onErrorWords] `yaml:"on_error"`
 }
 
 type preparedDirectory struct {
-	Path   file               `yaml:"path,required"`
-	Owner  owner              `yaml:"owner"`
-	Mode   mode               `yaml:"mode"`
-	Repair oneOf[repairWords] `yaml:"repair"`
+	Path    paths               `yaml:"path,required"`
+	Owner   owner               `yaml:"owner"`
+	Mode    mode                `yaml:"mode"`
+	Repair  oneOf[repairWords]  `yaml:"repair"`
+	OnError oneOf[onErrorWords] `yaml:"on_error"`
 }
 
 type preparedFile struct {
-	Path  file  `yaml:"path,required"`
-	Copy  file  `yaml:"copy,required"`
-	Owner owner `yaml:"owner"`
-	Mode  mode  `yaml:"mode"`
+	Path            file                `yaml:"path,required"`
+	Copy            file                `yaml:"copy,means"`
+	FromEnvironment variableName        `yaml:"from_environment,means"`
+	Owner           owner               `yaml:"owner"`
+	Mode            mode                `yaml:"mode"`
+	OnError         oneOf[onErrorWords] `yaml:"on_error"`
 }
 
 type governorSection struct {

@@ -38,6 +38,7 @@ func (c *Config) Show(w io.Writer) error {
 		p.line(1, "%s:", plain(c.Templates[i].Name))
 		p.template(2, &c.Templates[i])
 	}
+	p.prepare(&c.Prepare)
 	p.governor(c.Governor)
 	if c.StateDirectory != "" {
 		p.line(0, "state_directory: %s", plain(c.StateDirectory))

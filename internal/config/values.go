@@ -141,18 +141,8 @@ func (v *positive) check() error {
 	return nil
 }
 
-// id is a uid or a gid.
-type id struct{ scalar }
-
 // maxID is the largest uid; the number above it means "no change" to chown(2).
 const maxID = 1<<32 - 2
-
-func (v *id) check() error {
-	if n, err := strconv.ParseUint(v.text, 10, 32); err != nil || n > maxID {
-		return fmt.Errorf("%s is no id from 0 to %d", v.shown(), maxID)
-	}
-	return nil
-}
 
 // size is a number of bytes: 1MB is 1000 times 1000 of them, 1MiB 1024 times 1024.
 type size struct{ scalar }
@@ -172,18 +162,6 @@ func (v *size) check() error {
 	}
 	if n == 0 {
 		return fmt.Errorf("%s is too small", v.shown())
-	}
-	return nil
-}
-
-// mode is a file's permission bits, octal as chmod(1) has them.
-type mode struct{ scalar }
-
-func (v *mode) check() error {
-	digits := strings.TrimPrefix(v.text, "0o")
-	n, err := strconv.ParseUint(digits, 8, 16)
-	if err != nil || len(digits) < 3 || n > 0o7777 {
-		return fmt.Errorf("%s is no octal mode such as 0644", v.shown())
 	}
 	return nil
 }

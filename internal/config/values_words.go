@@ -19,6 +19,7 @@ type (
 	onFailureWords struct{}
 	targetWords    struct{}
 	repairWords    struct{}
+	onErrorWords   struct{}
 	offWords       struct{}
 )
 
@@ -43,8 +44,14 @@ func (targetWords) words() []string {
 	return []string{string(unit.TargetLeader), string(unit.TargetGroup), string(unit.TargetSet)}
 }
 
-func (repairWords) words() []string { return []string{"none", "tree"} }
-func (offWords) words() []string    { return []string{"off"} }
+func (repairWords) words() []string  { return []string{repairNone, repairTree} }
+func (onErrorWords) words() []string { return []string{string(unit.ErrorFail), string(unit.ErrorWarn)} }
+func (offWords) words() []string     { return []string{"off"} }
+
+const (
+	repairNone = "none"
+	repairTree = "tree"
+)
 
 // oneOf is one word of a set.
 type oneOf[W wordSet] struct{ scalar }

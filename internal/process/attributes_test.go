@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pintle/internal/account"
 	"pintle/internal/unit"
 )
 
@@ -329,7 +330,7 @@ func TestAUsersAttributes(t *testing.T) {
 
 // TestTheStepCostsNothingUnused: without a terminal, a change of user or attributes there is none.
 func TestTheStepCostsNothingUnused(t *testing.T) {
-	self := Self()
+	self := Self(account.Database{})
 	for i, c := range []struct {
 		Command
 		need bool

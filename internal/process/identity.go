@@ -25,10 +25,10 @@ type Identity struct {
 }
 
 // Self is the identity that pintle itself has.
-func Self() Identity {
+func Self(accounts account.Database) Identity {
 	id := unlisted(os.Geteuid())
 	id.GID = os.Getegid()
-	if u, err := (account.Database{}).User(id.Name); err == nil {
+	if u, err := accounts.User(id.Name); err == nil {
 		id.Name, id.Home = u.Name, u.Home
 	}
 	id.Groups, _ = os.Getgroups()
@@ -36,15 +36,14 @@ func Self() Identity {
 }
 
 // Resolve finds the identity for "name", "uid", "name:group" or "uid:gid", as
-// Docker's --user has them, in /etc/passwd and /etc/group as they are now.
+// Docker's --user has them, in the accounts as they are now.
 //
 // The supplementary groups are those that the user is a member of, and those
 // that the container was given (docker run --group-add), but never gid 0: it
 // owns too much. What pintle has only because root is a member of it in
 // /etc/group is not handed on either.
-func Resolve(spec string) (Identity, error) {
+func Resolve(accounts account.Database, spec string) (Identity, error) {
 	name, group, hasGroup := strings.Cut(spec, ":")
-	var accounts account.Database
 	id, err := resolveUser(accounts, name)
 	if err == nil && hasGroup {
 		if id.GID, err = accounts.GID(group); errors.Is(err, account.ErrNone) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/account"
 )
 
 // accounts are the files that the tests of identities find in /etc.
@@ -47,7 +49,7 @@ func TestResolve(t *testing.T) {
 			"0:44":       {Name: "root", UID: 0, GID: 44, Groups: []int{6, 29, 2000}, Home: "/root"},
 			"3000000000": {Name: "3000000000", UID: 3000000000, GID: 3000000000, Groups: []int{2000}, Home: "/"},
 		} {
-			got, err := Resolve(spec)
+			got, err := Resolve(account.Database{}, spec)
 			if len(got.Groups) == 0 && len(want.Groups) == 0 {
 				got.Groups, want.Groups = nil, nil
 			}
@@ -67,11 +69,11 @@ func TestResolve(t *testing.T) {
 			"4294967295": `cannot use user "4294967295": there is no such user in /etc/passwd`, // "no change" for setuid(2)
 			"4294967296": `cannot use user "4294967296": there is no such user in /etc/passwd`,
 		} {
-			if got, err := Resolve(spec); err == nil || err.Error() != want {
+			if got, err := Resolve(account.Database{}, spec); err == nil || err.Error() != want {
 				t.Errorf("%q is %+v, %v", spec, got, err)
 			}
 		}
-		if self := Self(); self.Name != "root" || self.Home != "/root" || self.GID != 0 || !slices.Equal(self.Groups, []int{0, 6, 29, 2000}) {
+		if self := Self(account.Database{}); self.Name != "root" || self.Home != "/root" || self.GID != 0 || !slices.Equal(self.Groups, []int{0, 6, 29, 2000}) {
 			t.Errorf("pintle itself is %+v", self)
 		}
 	})
@@ -89,7 +91,7 @@ func TestASwitch(t *testing.T) {
 			"root":       {UID: 0, GID: 0, Groups: []int{0, 6, 29, 2000}}, // as pintle itself: nothing to switch
 			"root:web":   {UID: 0, GID: 33, Groups: []int{6, 29, 2000}},
 		} {
-			id, err := Resolve(spec)
+			id, err := Resolve(account.Database{}, spec)
 			must(t, err)
 			c := id.does("report")
 			l := w.start(c)
@@ -132,7 +134,7 @@ func TestNoSwitch(t *testing.T) {
 				} else if e, ok := err.(*ExecError); !ok || e.Code != 126 {
 					t.Errorf("%#v", err)
 				}
-				me, err := Resolve(Self().Name) // whose groups in the files are not those that pintle has
+				me, err := Resolve(account.Database{}, Self(account.Database{}).Name) // whose groups in the files are not those that pintle has
 				must(t, err)
 				l := w.start(me.does("report"))
 				if f := l.report(); f.UID != os.Getuid() || f.GID != os.Getgid() || !slices.Equal(f.Groups, []int{2000}) {

@@ -20,6 +20,10 @@ import (
 // temporary begins the names of files that are being written; no unit's name begins so.
 const temporary = ".new-"
 
+// Mark is a directory that every state directory has, once it was opened: by it one
+// is known, whatever its name.
+const Mark = "intents"
+
 // disk is the directory of records. It is held open: whatever happens to the path
 // meanwhile, it is the directory that was trusted which is written to.
 type disk struct {
@@ -36,7 +40,7 @@ type spoilt struct {
 	condition string
 }
 
-func (d *disk) path(name string) string { return filepath.Join(d.directory, "intents", name) }
+func (d *disk) path(name string) string { return filepath.Join(d.directory, Mark, name) }
 
 // open opens the directory, unless it is open, and clears away what an interrupted write left.
 func (d *disk) open() error {
@@ -48,7 +52,7 @@ func (d *disk) open() error {
 		return err
 	}
 	defer state.Close()
-	dir, err := trust.OpenDirIn(state, "intents", d.uid, 0o700)
+	dir, err := trust.OpenDirIn(state, Mark, d.uid, 0o700)
 	if err != nil {
 		return err
 	}

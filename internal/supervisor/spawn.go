@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pintle/internal/account"
 	"pintle/internal/lifecycle"
 	"pintle/internal/process"
 	"pintle/internal/trust"
@@ -105,7 +106,7 @@ func (s *Supervisor) entrust(u *record, number uint64, thing io.Closer, take fun
 // launch makes what is executed of a unit's command, or of another command that
 // belongs to a run of it.
 func (s *Supervisor) launch(spec *unit.Spec, command []string, number uint64) (Launch, error) {
-	id, err := Identity(spec.User)
+	id, err := Identity(s.o.Accounts, spec.User)
 	if err != nil {
 		return Launch{}, err
 	}
@@ -129,12 +130,12 @@ func (s *Supervisor) launch(spec *unit.Spec, command []string, number uint64) (L
 // Identity is who a unit with this user runs as. Where pintle is not root there
 // is only one answer, itself: it can switch to nobody, and a container that was
 // started as some user (docker run --user) means all of it to run as that user.
-func Identity(user string) (*process.Identity, error) {
-	self := process.Self()
+func Identity(accounts account.Database, user string) (*process.Identity, error) {
+	self := process.Self(accounts)
 	if user == "" || self.UID != 0 {
 		return &self, nil
 	}
-	id, err := process.Resolve(user)
+	id, err := process.Resolve(accounts, user)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pintle/internal/account"
 	"pintle/internal/lifecycle"
 	"pintle/internal/logs"
 	"pintle/internal/store"
@@ -39,10 +40,12 @@ type Options struct {
 	Records []store.Record
 	// Environ is the environment that every unit's is made from.
 	Environ []string
-	Kernel  Kernel
-	Logs    *logs.Book
-	Store   *store.Store
-	Log     *slog.Logger
+	// Accounts are where units' users are looked up.
+	Accounts account.Database
+	Kernel   Kernel
+	Logs     *logs.Book
+	Store    *store.Store
+	Log      *slog.Logger
 	// RunDirectory is where runs have their sockets, and find why and until when they are being stopped; empty for
 	// nowhere. It is pintle's alone to write.
 	RunDirectory string

@@ -507,3 +507,47 @@ func TestNoDescriptorLeaks(t *testing.T) {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
+
+// Reach goes where others' directories lie, follows root's symlinks and nobody else's, and has made what is missing.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := t.TempDir() // below a sticky /tmp: a stranger's place, as far as symlinks go
+	dir, err := filepath.EvalSymlinks(dir)
+	must(t, err)
+	mkdir(t, dir+"/vol", 0o755)
+	must(t, os.Chown(dir+"/vol", hermit, hermit))
+	must(t, os.Symlink("/etc", dir+"/vol/link"))
+	write(t, dir+"/vol/file", "", 0o644)
+	var made []string
+	mk := func(parent int, name, path string, last bool) error {
+		made = append(made, fmt.Sprint(path, last))
+		return unix.Mkdirat(parent, name, 0o700)
+	}
+	f, err := Reach(dir+"/vol/a/b", 0, mk)
+	must(t, err)
+	must(t, f.Close())
+	if want := []string{dir + "/vol/a" + "false", dir + "/vol/a/b" + "true"}; !slices.Equal(made, want) {
+		t.Errorf("made %q, want %q", made, want)
+	}
+	for path, cause := range map[string]string{
+		"/vol/link":   dir + "/vol/link is a symlink that others may have put there",
+		"/vol/link/x": dir + "/vol/link is a symlink that others may have put there",
+		"/vol/file":   dir + "/vol/file is a file that others may have put there",
+		"/vol/a/../x": `its ".." can lead anywhere`,
+	} {
+		_, err := Reach(dir+path, 0, mk)
+		if err == nil || !strings.HasPrefix(err.Error(), cause) {
+			t.Errorf("%s: %v, want %s", path, err, cause)
+		}
+	}
+	if len(made) != 2 {
+		t.Errorf("made %q", made)
+	}
+	if _, err := Stat(dir+"/vol/file", 0); err == nil || !strings.Contains(err.Error(), "belongs to uid 10000") && !strings.Contains(err.Error(), "writable by others") {
+		t.Errorf("what others may have put there is believed: %v", err)
+	}
+	if st, err := Stat("/dev/null", 0); err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		t.Errorf("/dev/null: %o, %v", st.Mode, err)
+	}
+}

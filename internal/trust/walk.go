@@ -24,6 +24,8 @@ type walker struct {
 	// mode perm when it is missing.
 	own  bool
 	perm os.FileMode
+	// mk makes what is missing; nil where nothing but the last component may be.
+	mk Maker
 }
 
 // refusal is a cause that is no failure of the system but a rule of this package.
@@ -103,6 +105,13 @@ func (w walker) step(at *place, name string, last bool, foreign string) (next *p
 		return nil, refusal(foreign)
 	case foreign != "" && name == "..":
 		return nil, refusal(`its ".." can lead anywhere: ` + foreign)
+	case w.mk != nil:
+		next, err = at.enter(name)
+		if err == unix.ENOENT {
+			if err = w.mk(at.fd, name, at.child(name), last); err == nil {
+				next, err = at.enter(name)
+			}
+		}
 	case w.own && last:
 		next, err = at.enterOrMake(name, w.perm)
 	default:

@@ -293,7 +293,7 @@ func (e *engine) makeReference() (string, error) {
 			return "", fmt.Errorf("cannot build %s: %v\n%s", p.pkg, err, out)
 		}
 	}
-	for _, name := range []string{"examples/hermes/Dockerfile", "examples/hermes/pintle.yaml"} {
+	for _, name := range []string{"examples/hermes/Dockerfile", "examples/hermes/pintle.yaml", "examples/hermes/env.example"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err
@@ -329,7 +329,7 @@ func (e *engine) contextHash(dir string) (string, error) {
 	}
 	hash := sha256.New()
 	io.WriteString(hash, base)
-	for _, name := range []string{"bin/pintle", "bin/hermes", "examples/hermes/Dockerfile", "examples/hermes/pintle.yaml"} {
+	for _, name := range []string{"bin/pintle", "bin/hermes", "examples/hermes/Dockerfile", "examples/hermes/pintle.yaml", "examples/hermes/env.example"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return "", err

@@ -265,10 +265,10 @@ func TestAttackByLinksInTheHome(t *testing.T) {
 	c := boot(t, dockertest.Options{}, "sleep", "infinity")
 	before := attackRootsFiles(t, c)
 	for _, script := range []string{
-		"mkdir profiles; ln -s /etc profiles/coder",
+		"ln -s /etc profiles/coder",
 		"rm -r profiles; ln -s /root profiles",
-		"rm profiles; mkdir -p logs; ln -s /var/log logs/gateways",
-		"rm -r logs; ln -s /etc logs; ln -s /etc/passwd gateway.pid; ln -s /etc/shadow .env",
+		"rm profiles; rm -r logs/gateways; ln -s /var/log logs/gateways",
+		"rm -r logs; ln -s /etc logs; ln -s /etc/passwd gateway.pid; ln -sf /etc/shadow .env",
 	} {
 		succeeds(t, c.Exec("hermes", "sh", "-ec", script))
 		succeeds(t, pintle(c, "hermes", "create", "gateway@coder", "--no-wait"))

@@ -15,6 +15,11 @@ import (
 const (
 	oneUser  = "pintle runs as uid 12345 and can't switch users: all units run as uid 12345"
 	inMemory = "desired states are kept in memory only: cannot open /opt/data/.pintle: "
+	notMade  = "cannot prepare /opt/data/profiles, /opt/data/cron, /opt/data/sessions and /opt/data/.env: "
+	noLogs   = "cannot prepare /opt/data/logs/gateways: /opt/data/logs: "
+	denied   = "permission denied"
+	readOnly = "read-only file system"
+	rootsOwn = "cannot prepare /opt/data: it belongs to 0:0 and can't be given to 10000:10000: read-only file system"
 )
 
 // noData leaves nothing in /opt/data to write to. Docker would make a volume there otherwise.
@@ -32,19 +37,19 @@ func TestPromise1WorksAtAnyPIDAsAnyUserOnAReadOnlyRoot(t *testing.T) {
 		{name: "not PID 1", flags: []string{"--init"}, uid: hermes, notPID1: true},
 		{name: "as hermes", flags: []string{"--user", "10000:10000"}, uid: hermes},
 		{name: "as nobody in particular", flags: []string{"--user", "12345:12345"}, uid: 12345,
-			conditions: []string{oneUser, inMemory + "permission denied"}},
+			conditions: []string{notMade + denied, noLogs + denied, oneUser, inMemory + denied}},
 
 		{name: "read-only, with one tmpfs", flags: []string{"--read-only", "--tmpfs", "/run", "--tmpfs", noData}, uid: hermes,
-			conditions: []string{inMemory + "read-only file system"}},
+			conditions: []string{rootsOwn, notMade + readOnly, noLogs + readOnly, inMemory + readOnly}},
 		{name: "read-only, with nothing but /dev/shm", flags: []string{"--read-only", "--tmpfs", noData}, uid: hermes,
-			conditions: []string{inMemory + "read-only file system"}},
+			conditions: []string{rootsOwn, notMade + readOnly, noLogs + readOnly, inMemory + readOnly}},
 
 		{name: "no capabilities, as hermes", flags: []string{"--cap-drop", "ALL", "--user", "10000:10000"}, uid: hermes},
 		{name: "no capabilities, no users", flags: []string{"--cap-drop", "ALL"}, image: noUsers, uid: 0,
-			conditions: []string{inMemory + "permission denied"}},
+			conditions: []string{notMade + denied, noLogs + denied, inMemory + denied}},
 		{name: "no capability but those to switch users", uid: hermes,
 			flags:      []string{"--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID"},
-			conditions: []string{inMemory + "permission denied"}},
+			conditions: []string{notMade + denied, noLogs + denied, inMemory + denied}},
 		{name: "no new privileges", flags: []string{"--security-opt", "no-new-privileges"}, uid: hermes},
 
 		{name: "in a directory that hermes may not enter", flags: []string{"-w", "/root"}, uid: hermes},
@@ -58,7 +63,7 @@ func TestPromise1WorksAtAnyPIDAsAnyUserOnAReadOnlyRoot(t *testing.T) {
 
 		{name: "all at once", uid: 12345, notPID1: true, flags: []string{"--init", "--user", "12345:12345", "--read-only", "--tmpfs", noData,
 			"--cap-drop", "ALL", "--security-opt", "no-new-privileges", "-w", "/root"},
-			conditions: []string{oneUser, inMemory + "read-only file system"}},
+			conditions: []string{notMade + readOnly, noLogs + readOnly, oneUser, inMemory + readOnly}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
