@@ -30,7 +30,8 @@ var mayImport = map[string][]string{
 	"internal/notify":     {},
 	"internal/probe":      {"unit"},
 	"internal/prepare":    {"account", "trust", "unit"},
-	"internal/supervisor": {"account", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "trust", "unit"},
+	"internal/discover":   {"trust", "unit"},
+	"internal/supervisor": {"account", "discover", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/cli":        {"engine", "unit"},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
@@ -44,6 +45,7 @@ var neverIn = map[string][]string{
 	"internal/process":    {"os/exec", "net/http"},
 	"internal/notify":     {"os/exec", "net/http"},
 	"internal/probe":      {"os/exec"},
+	"internal/discover":   {"os/exec", "net/http"},
 	"internal/boot":       {"os/exec", "github.com/spf13/cobra"},
 }
 

@@ -42,13 +42,13 @@ func before(d time.Duration) time.Time { return noon.Add(-d) }
 // possible are the reasons that a unit in each state can have, by the table of package lifecycle.
 var possible = map[unit.State][]unit.Reason{
 	unit.Disabled: {unit.SwitchedOff},
-	unit.Down:     {unit.NeverStarted, unit.Asked, unit.Changed, unit.Dropped, unit.ContainerStopping},
+	unit.Down:     {unit.NeverStarted, unit.Asked, unit.Changed, unit.Dropped, unit.Vanished, unit.ContainerStopping},
 	unit.Waiting: {unit.AwaitsDependency, unit.AwaitsTurn, unit.AwaitsCalm, unit.Asked, unit.AtBoot, unit.Crashed,
 		unit.DependencyRestarted, unit.Changed},
 	unit.Starting: {unit.Asked, unit.AtBoot, unit.Crashed, unit.DependencyRestarted, unit.Changed, unit.NotReady, unit.Working},
 	unit.Up:       {unit.Asked, unit.AtBoot, unit.Crashed, unit.DependencyRestarted, unit.Changed},
 	unit.Stopping: {unit.Asked, unit.Crashed, unit.Hung, unit.TimedOut, unit.EndsItself, unit.DependencyRestarted, unit.Changed,
-		unit.Dropped, unit.ContainerStopping},
+		unit.Dropped, unit.Vanished, unit.ContainerStopping},
 	unit.Backoff: {unit.Crashed, unit.CannotExecute, unit.ExitRule, unit.EndedUnready, unit.Hung, unit.TimedOut},
 	unit.Failed: {unit.CannotExecute, unit.ExitRule, unit.RestartRule, unit.EndedUnready, unit.Hung, unit.TimedOut, unit.GaveUp,
 		unit.DependencyFailed},
@@ -60,7 +60,7 @@ var reasons = []unit.Reason{
 	unit.SwitchedOff, unit.NeverStarted, unit.Asked, unit.AtBoot, unit.AwaitsDependency, unit.AwaitsTurn, unit.AwaitsCalm,
 	unit.NotReady, unit.Working, unit.Crashed, unit.CannotExecute, unit.EndedUnready, unit.TimedOut, unit.Hung, unit.EndsItself,
 	unit.ExitRule, unit.RestartRule, unit.GaveUp, unit.DependencyFailed, unit.DependencyRestarted, unit.Changed, unit.Dropped,
-	unit.ContainerStopping,
+	unit.Vanished, unit.ContainerStopping,
 }
 
 // inState is a unit as it can be met, with nothing that explains it but its state and reason.
@@ -149,11 +149,11 @@ func TestLastEnd(t *testing.T) {
 	var b strings.Builder
 	for _, kind := range []unit.Kind{unit.Service, unit.Oneshot} {
 		for _, cause := range []unit.Reason{"", unit.Crashed, unit.Asked, unit.Hung, unit.TimedOut, unit.EndsItself, unit.DependencyRestarted,
-			unit.Changed, unit.Dropped, unit.ContainerStopping} {
+			unit.Changed, unit.Dropped, unit.Vanished, unit.ContainerStopping} {
 			for _, killed := range []bool{false, true} {
 				s := engine.Status{Kind: kind, AliveBy: "http http://localhost/healthz", Last: &engine.RunEnd{
 					Run: 2, PID: 70, Started: before(time.Hour), Ended: before(time.Minute), Cause: cause, Killed: killed,
-					Asked: cause == unit.Asked || cause == unit.DependencyRestarted || cause == unit.Changed || cause == unit.Dropped || cause == unit.ContainerStopping,
+					Asked: cause == unit.Asked || cause == unit.DependencyRestarted || cause == unit.Changed || cause == unit.Dropped || cause == unit.Vanished || cause == unit.ContainerStopping,
 				}}
 				fmt.Fprintf(&b, "%s %s %v: %s\n", kind, cause, killed, lastEnd(s, noon))
 			}

@@ -50,6 +50,8 @@ func cause(s engine.Status) string {
 		return "a reload gave it another declaration, and it was asked to end"
 	case unit.Dropped:
 		return "a reload took its declaration away, and it was asked to end"
+	case unit.Vanished:
+		return "what declared it was gone, and it was asked to end"
 	case unit.ContainerStopping:
 		return "the container was stopping, and it was asked to end"
 	default:

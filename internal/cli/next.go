@@ -69,7 +69,7 @@ func nextOfWaiting(s engine.Status, in string) string {
 // nextOfStopping has no end, because SIGKILL may follow.
 func nextOfStopping(s engine.Status) string {
 	switch {
-	case s.Reason == unit.Dropped:
+	case s.Reason == unit.Dropped, s.Reason == unit.Vanished:
 		return "it is forgotten once no process of this run is left"
 	case s.Desired != "up":
 		return "it is down once no process of this run is left"

@@ -29,5 +29,6 @@ var clauses = map[unit.Reason]string{
 	unit.DependencyRestarted: "a unit that it restarts with began anew",
 	unit.Changed:             "a reload gave it another declaration",
 	unit.Dropped:             "a reload took its declaration away",
+	unit.Vanished:            "what declared it is not there any more",
 	unit.ContainerStopping:   "the container is stopping",
 }

@@ -100,6 +100,8 @@ func (s *Supervisor) because(u *record) string {
 		return "its configuration has changed"
 	case unit.Dropped:
 		return "it is not in the configuration any more"
+	case unit.Vanished:
+		return "the directory that declared it is gone, or its marker"
 	}
 	return string(u.life.Reason)
 }

@@ -67,7 +67,7 @@ func (s *Supervisor) noteStop(u *record) {
 // stopper is who asked for a stop.
 func (s *Supervisor) stopper(u *record) string {
 	switch u.life.Reason {
-	case unit.Asked, unit.Changed, unit.Dropped:
+	case unit.Asked, unit.Changed, unit.Dropped, unit.Vanished:
 		return u.by.String()
 	case unit.DependencyRestarted:
 		return "dependency"

@@ -4,7 +4,9 @@
 // It promises that what ReadFile and ReadDir return could have been put there
 // or changed by nobody but root and the uid that pintle runs as, all the way up
 // the path, and that a directory from OpenDir can be changed by nobody but that
-// uid and root, wherever it lies. A path is walked from "/" one component at a
+// uid and root, wherever it lies. What may be anybody's is opened by the functions
+// whose names end with Foreign; they promise only that it is what the path names: no
+// symlink leads to it that somebody else could have put there. A path is walked from "/" one component at a
 // time; each is judged by the descriptor that the next step starts from, so there
 // is no moment between looking and using. What does not pass is refused with an
 // error that names the component and the rule, and is never repaired.

@@ -20,12 +20,14 @@ type walker struct {
 	self int
 
 	// own is set where the last component vouches for itself, being self's own
-	// directory: then parents may be anybody's, and the last component is made with
-	// mode perm when it is missing.
+	// directory, or where nobody has to vouch for it: then parents may be anybody's. The
+	// last component is made with mode perm when it is missing, unless that is zero.
 	own  bool
 	perm os.FileMode
 	// mk makes what is missing; nil where nothing but the last component may be.
 	mk Maker
+	// file is set where the last component may be somebody else's file.
+	file bool
 }
 
 // refusal is a cause that is no failure of the system but a rule of this package.
@@ -112,7 +114,7 @@ func (w walker) step(at *place, name string, last bool, foreign string) (next *p
 				next, err = at.enter(name)
 			}
 		}
-	case w.own && last:
+	case w.perm != 0 && last:
 		next, err = at.enterOrMake(name, w.perm)
 	default:
 		next, err = at.enter(name)
@@ -123,7 +125,7 @@ func (w walker) step(at *place, name string, last bool, foreign string) (next *p
 	if foreign == "" && at.shared() { // a sticky directory
 		foreign = at.path + " " + at.sharedFault()
 	}
-	if foreign == "" || next.is(unix.S_IFDIR) {
+	if foreign == "" || next.is(unix.S_IFDIR) || w.file && last && !next.is(unix.S_IFLNK) {
 		return next, nil
 	}
 	defer next.close()

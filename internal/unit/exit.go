@@ -130,7 +130,7 @@ func (s *Spec) Judge(e Exit) (v Verdict, byRule bool) {
 
 // Actor is who asked for something: a peer on the socket, or a part of pintle.
 type Actor struct {
-	// Kind is "peer" for somebody at the socket; "boot" or "policy" for pintle itself.
+	// Kind is "peer" for somebody at the socket; "boot", "policy" or "discovery" for pintle itself.
 	Kind string `json:"kind"`
 	UID  uint32 `json:"uid,omitempty"`
 	PID  int32  `json:"pid,omitempty"`
@@ -142,6 +142,8 @@ type Actor struct {
 var (
 	Boot   = Actor{Kind: "boot"}
 	Policy = Actor{Kind: "policy"}
+	// ByDiscovery is a directory that declares an instance, or does not any more.
+	ByDiscovery = Actor{Kind: "discovery"}
 )
 
 // String names the actor as a sentence needs it.

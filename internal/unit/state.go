@@ -71,6 +71,8 @@ const (
 	Changed Reason = "changed"
 	// Dropped: a reload took its declaration away.
 	Dropped Reason = "dropped"
+	// Vanished: the directory that declared it is gone.
+	Vanished Reason = "vanished"
 	// ContainerStopping: the container is on its way down.
 	ContainerStopping Reason = "container-stopping"
 )

@@ -25,7 +25,8 @@ const (
 	Service Kind = "service"
 	// Oneshot is a program that is run to completion, at boot or on the way down.
 	Oneshot Kind = "oneshot"
-	// Instance is a service made from a template by somebody's request, or because its template names it in always.
+	// Instance is a service made from a template: by somebody's request, because a directory declares it, or because its
+	// template names it in always.
 	Instance Kind = "instance"
 )
 
@@ -141,12 +142,20 @@ type Template struct {
 	Overrides map[string]Override
 	// Initial is the desired state of an instance when it is first seen: InitialUp or InitialDown.
 	Initial string
+	// Discover is nil where no directory declares instances.
+	Discover *Discovery
+	// IntentFrom is asked before Initial; nil for nothing.
+	IntentFrom *IntentSource
+	// BootReport is the file that gets a line for each instance when the container starts; "" for none.
+	BootReport string
 }
 
 // Override is what one instance has different from its template; zero fields change nothing.
 type Override struct {
 	Command     []string
 	Environment map[string]string
+	// IntentFile is its file of the template's IntentFrom.
+	IntentFile string
 }
 
 // DefaultMax is the largest number of instances of a template that does not say.
