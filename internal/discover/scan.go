@@ -19,6 +19,7 @@ import (
 // scanner looks at one directory again and again. It belongs to one goroutine.
 type scanner struct {
 	rule   Rule
+	most   int     // how many entries are looked at
 	events *events // nil where there are none
 	// at is the directory as it was when it was last read; names is what was in it, read is as an entry's told.
 	at    key
@@ -36,7 +37,7 @@ type scanner struct {
 }
 
 func newScanner(rule Rule) *scanner {
-	w := &scanner{rule: rule, known: map[string]time.Time{}}
+	w := &scanner{rule: rule, most: maxEntries, known: map[string]time.Time{}}
 	for _, name := range rule.Known {
 		w.known[name] = time.Time{}
 	}
@@ -143,7 +144,7 @@ func (w *scanner) list(f *os.File, is key, at time.Time) error {
 	if w.read {
 		return nil
 	}
-	names, err := f.Readdirnames(maxEntries + 1)
+	names, err := f.Readdirnames(w.most + 1)
 	if err != nil && err != io.EOF {
 		w.at = key{dev: is.dev, ino: is.ino}
 		return fmt.Errorf("cannot read %s: %w", w.rule.Directory, err)
@@ -156,14 +157,14 @@ func (w *scanner) list(f *os.File, is key, at time.Time) error {
 // judge looks at every name, and tells which declare an instance or may do so.
 func (w *scanner) judge(dir int, at time.Time, found *Found) map[string]verdict {
 	names := w.names
-	if len(names) > maxEntries { // those that are known are looked at whatever comes before them
-		names = names[:maxEntries]
+	if len(names) > w.most { // those that are known are looked at whatever comes before them
+		names = names[:w.most]
 		for name := range w.known {
 			if _, in := slices.BinarySearch(names, name); !in {
 				names = append(slices.Clip(names), name)
 			}
 		}
-		found.reject("…", fmt.Sprintf("the directory has more than %d entries, and the others are not looked at", maxEntries))
+		found.reject("…", fmt.Sprintf("the directory has more than %d entries, and the others are not looked at", w.most))
 	}
 	answers := map[string]verdict{}
 	for _, name := range names {
