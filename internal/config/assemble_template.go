@@ -35,6 +35,8 @@ func (a *assembler) template(name string, t *templateSection) unit.Template {
 			out.Managers.Users = append(out.Managers.Users, m.name)
 		}
 	}
+	out.Discover, out.BootReport = discovery(in.Discover), in.BootReport.text
+	out.IntentFrom = a.intentFrom(path+".instances.intent_from", in.IntentFrom, out.Discover)
 	allowed := quote(out.Names.String())
 	if in.Names.given() {
 		allowed = in.Names.shown() // it may come from a variable
@@ -65,6 +67,10 @@ func (a *assembler) template(name string, t *templateSection) unit.Template {
 		out.Overrides[k.text] = unit.Override{
 			Command:     a.command(at.path+".command", o.Command),
 			Environment: a.environment(at.path, o.Environment),
+			IntentFile:  o.IntentFile.text,
+		}
+		if o.IntentFile.given() && in.IntentFrom == nil {
+			a.failf(o.IntentFile.at, "cannot use %s.intent_file: the template has no instances.intent_from", at.path)
 		}
 	}
 	return out

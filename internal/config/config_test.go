@@ -66,6 +66,7 @@ func TestReference(t *testing.T) {
 			},
 			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
 			Always: []string{"default"}, Initial: "down",
+			Discover:  &unit.Discovery{Directory: "/opt/data/profiles", Marker: "SOUL.md", Except: []string{"default"}, KeepIntent: 7 * 24 * time.Hour},
 			Overrides: map[string]unit.Override{"default": {Command: agent("gateway", "run", "--replace")}},
 		}},
 		Prepare: unit.Prepare{
@@ -97,7 +98,7 @@ func TestReference(t *testing.T) {
 		}
 		keys = append(keys, n.Key)
 	}
-	wantKeys := []string{"templates.gateway.log", "templates.gateway.instances.discover", "templates.gateway.instances.exclusive"}
+	wantKeys := []string{"templates.gateway.log", "templates.gateway.instances.exclusive"}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
 		t.Errorf("notices, want -, got +:\n%s", diff)
 	}

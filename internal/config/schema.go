@@ -150,24 +150,35 @@ type templateSection struct {
 }
 
 type instancesSection struct {
-	Names     pattern             `yaml:"names"`
-	Managers  []manager           `yaml:"managers"`
-	Max       count               `yaml:"max"`
-	Always    []word              `yaml:"always"`
-	Initial   oneOf[initialWords] `yaml:"initial"`
-	Discover  *discoverSection    `yaml:"discover,later"`
-	Exclusive flag                `yaml:"exclusive,later"`
+	Names      pattern             `yaml:"names"`
+	Managers   []manager           `yaml:"managers"`
+	Max        count               `yaml:"max"`
+	Always     []word              `yaml:"always"`
+	Initial    oneOf[initialWords] `yaml:"initial"`
+	Discover   *discoverSection    `yaml:"discover"`
+	IntentFrom *intentFromSection  `yaml:"intent_from"`
+	BootReport file                `yaml:"boot_report"`
+	Exclusive  flag                `yaml:"exclusive,later"`
 }
 
 type overrideSection struct {
 	Command     argv         `yaml:"command"`
 	Environment map[key]word `yaml:"environment"`
+	IntentFile  file         `yaml:"intent_file"`
 }
 
 type discoverSection struct {
-	Directory file   `yaml:"directory,required"`
-	Marker    word   `yaml:"marker"`
-	Except    []word `yaml:"except"`
+	Directory  file     `yaml:"directory,required"`
+	Marker     fileName `yaml:"marker"`
+	Except     []word   `yaml:"except"`
+	KeepIntent lasting  `yaml:"keep_intent"`
+}
+
+type intentFromSection struct {
+	At    Position
+	File  word            `yaml:"file,required"`
+	Paths oneOrMore[word] `yaml:"paths,required"`
+	Up    oneOrMore[word] `yaml:"up,required"`
 }
 
 type logSection struct {

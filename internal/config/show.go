@@ -107,6 +107,7 @@ func (p *printer) template(level int, t *unit.Template) {
 		p.line(level+1, "always: %s", flowList(t.Always))
 	}
 	p.line(level+1, "initial: %s", t.Initial)
+	p.discovery(level+1, t)
 	if len(t.Overrides) == 0 {
 		return
 	}
@@ -118,7 +119,26 @@ func (p *printer) template(level int, t *unit.Template) {
 			p.line(level+2, "command: %s", flowList(o.Command))
 		}
 		p.environment(level+2, o.Environment)
+		p.text(level+2, "intent_file", o.IntentFile)
 	}
+}
+
+// discovery writes where instances and what is wanted of them are looked for.
+func (p *printer) discovery(level int, t *unit.Template) {
+	if d := t.Discover; d != nil {
+		p.line(level, "discover:")
+		p.text(level+1, "directory", d.Directory)
+		p.text(level+1, "marker", d.Marker)
+		p.list(level+1, "except", d.Except)
+		p.line(level+1, "keep_intent: %s", readable(d.KeepIntent))
+	}
+	if f := t.IntentFrom; f != nil {
+		p.line(level, "intent_from:")
+		p.text(level+1, "file", f.File)
+		p.list(level+1, "paths", f.Paths)
+		p.list(level+1, "up", f.Up)
+	}
+	p.text(level, "boot_report", t.BootReport)
 }
 
 func flowList(words []string) string {

@@ -128,6 +128,26 @@ func (v *duration) or(d time.Duration) time.Duration {
 	return d
 }
 
+// lasting is a length of time for which something is kept: up to a year.
+type lasting struct {
+	scalar
+	d time.Duration
+}
+
+const maxLasting = 366 * 24 * time.Hour
+
+func (v *lasting) check() error {
+	d, err := time.ParseDuration(v.text)
+	switch {
+	case err != nil || d < 0:
+		return fmt.Errorf("%s is no duration such as 30m or 168h", v.shown())
+	case d > maxLasting:
+		return fmt.Errorf("%s is longer than a year", v.shown())
+	}
+	v.d = d
+	return nil
+}
+
 // positive is a length of time that is not zero.
 type positive struct{ duration }
 
@@ -288,6 +308,16 @@ type file struct{ scalar }
 func (v *file) check() error {
 	if !path.IsAbs(v.text) {
 		return fmt.Errorf("%s is no absolute path", v.shown())
+	}
+	return nil
+}
+
+// fileName is the name of a file in a directory; empty counts as not given.
+type fileName struct{ scalar }
+
+func (v *fileName) check() error {
+	if v.text == "." || v.text == ".." || strings.Contains(v.text, "/") {
+		return fmt.Errorf("%s is no file's name", v.shown())
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type document struct {
 	Generation uint64     `json:"generation"`
 	Time       time.Time  `json:"time"`
 	Actor      unit.Actor `json:"actor"`
+	Discovered bool       `json:"discovered,omitempty"`
+	Gone       time.Time  `json:"gone,omitzero"`
 }
 
 func fileName(name unit.Name) string { return string(name) + suffix }
@@ -37,6 +39,8 @@ func encode(r Record) ([]byte, error) {
 		Generation: r.Intent.Generation,
 		Time:       r.Intent.Time,
 		Actor:      r.Intent.Actor,
+		Discovered: r.Discovered,
+		Gone:       r.Gone,
 	})
 	return append(text, '\n'), err
 }
@@ -68,5 +72,5 @@ func decode(file string, text []byte) (Record, error) {
 		Generation: d.Generation,
 		Time:       d.Time,
 		Actor:      d.Actor,
-	}}, nil
+	}, Discovered: d.Discovered, Gone: d.Gone}, nil
 }

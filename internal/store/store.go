@@ -30,6 +30,10 @@ import (
 type Record struct {
 	Unit   unit.Name
 	Intent unit.Intent
+	// Discovered is set where nobody has created the instance: it is there for as long as a directory declares it.
+	Discovered bool
+	// Gone is when that directory was found to be gone; zero while it is there.
+	Gone time.Time
 }
 
 // Options say where and for whom to keep records.

@@ -231,7 +231,11 @@ func rulesThatDiffer(differ func(a, b *unit.Spec) []string, was, is *unit.Templa
 		"instances.max":      was.Max != is.Max,
 		"instances.always":   !slices.Equal(was.Always, is.Always),
 		"instances.initial":  was.Initial != is.Initial,
-		"overrides":          !reflect.DeepEqual(was.Overrides, is.Overrides),
+		"instances.discover": !reflect.DeepEqual(was.Discover, is.Discover),
+		// The latter two are looked at when an instance is first seen, and when the container starts.
+		"instances.intent_from": !reflect.DeepEqual(was.IntentFrom, is.IntentFrom),
+		"instances.boot_report": was.BootReport != is.BootReport,
+		"overrides":             !reflect.DeepEqual(was.Overrides, is.Overrides),
 	} {
 		if differs {
 			keys = append(keys, key)

@@ -412,7 +412,6 @@ func TestConfigCheckAndShow(t *testing.T) {
 		r := pintle(c, user, "config", "check")
 		says(t, r, 0, "configuration is valid",
 			"/etc/pintle/pintle.yaml:23:5: templates.gateway.log is not supported yet",
-			"templates.gateway.instances.discover is not supported yet",
 			"templates.gateway.instances.exclusive is not supported yet")
 		r = pintle(c, user, "config", "show")
 		says(t, r, 0, "enabled: true  # HERMES_DASHBOARD is on", `names: "[a-z0-9][a-z0-9_-]{0,62}"`, "state_directory: /opt/data/.pintle", "stop_timeout: 9s")
