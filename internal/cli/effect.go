@@ -89,12 +89,15 @@ func downEffect(generation uint64) effect {
 	}
 }
 
-// goneEffect is what remove waits for.
-func goneEffect(s engine.Status) (verdict, string) {
-	if s.Gone {
-		return reached, ""
+// goneEffect is what remove waits for. What a directory declares is known anew the moment it is gone, and that it was
+// gone may not be seen; then it has no run any more.
+func goneEffect(generation uint64) effect {
+	return func(s engine.Status) (verdict, string) {
+		if s.Gone || s.Origin != "" && s.Intent.Generation >= generation && s.Run == 0 && ended(s.State) {
+			return reached, ""
+		}
+		return pending, ""
 	}
-	return pending, ""
 }
 
 // serves tells whether a unit is as somebody wants it who wants it up. A oneshot is so once its work is done.

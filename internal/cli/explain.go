@@ -30,6 +30,9 @@ func Explain(s engine.Status, strays []string, now time.Time) string {
 		say("Says:", "%s", cut(text, longText))
 	}
 	say("Wanted:", "%s", wanted(s, now))
+	if s.Origin != "" {
+		say("Origin:", "%s.", clean(s.Origin))
+	}
 	if len(s.DependsOn) > 0 {
 		say("Needs:", "%s.", needs(s.DependsOn))
 	}

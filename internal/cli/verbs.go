@@ -195,16 +195,20 @@ func (a *app) stop(ctx context.Context, eng engine.Engine, w *watch, t target, p
 
 func (a *app) remove(ctx context.Context, eng engine.Engine, w *watch, t target, p patience) outcome {
 	s, err := eng.Remove(ctx, t.name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return outcome{err: err}
-	case p.noWait:
-		return outcome{said: fmt.Sprintf("%s is asked to be removed", t.name)}
 	}
-	if s, _, err = await(ctx, w, s, goneEffect, p); err != nil {
+	still := ""
+	if s.Origin != "" {
+		still = "; it is known still, as down, because it is " + clean(s.Origin)
+	}
+	if p.noWait {
+		return outcome{said: fmt.Sprintf("%s is asked to be removed%s", t.name, still)}
+	}
+	if s, _, err = await(ctx, w, s, goneEffect(s.Intent.Generation), p); err != nil {
 		return outcome{err: unfinished("remove", s, p, err)}
 	}
-	return outcome{said: fmt.Sprintf("%s is removed", t.name)}
+	return outcome{said: fmt.Sprintf("%s is removed%s", t.name, still)}
 }
 
 // sameUp tells whether the run that was up before the request is up after it.

@@ -66,8 +66,11 @@ func TestReference(t *testing.T) {
 			},
 			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
 			Always: []string{"default"}, Initial: "down",
-			Discover:  &unit.Discovery{Directory: "/opt/data/profiles", Marker: "SOUL.md", Except: []string{"default"}, KeepIntent: 7 * 24 * time.Hour},
-			Overrides: map[string]unit.Override{"default": {Command: agent("gateway", "run", "--replace")}},
+			Discover: &unit.Discovery{Directory: "/opt/data/profiles", Marker: "SOUL.md", Except: []string{"default"}, KeepIntent: 7 * 24 * time.Hour},
+			IntentFrom: &unit.IntentSource{
+				File: "/opt/data/profiles/%i/gateway_state.json", Paths: []string{"desired_state", "gateway_state"}, Up: []string{"running", "draining", "degraded"},
+			},
+			Overrides: map[string]unit.Override{"default": {Command: agent("gateway", "run", "--replace"), IntentFile: "/opt/data/gateway_state.json"}},
 		}},
 		Prepare: unit.Prepare{
 			Users: []unit.PreparedUser{{

@@ -222,3 +222,28 @@ func (w *scanner) settle(answers map[string]verdict, at time.Time, found *Found)
 	}
 	slices.SortFunc(found.Names, strings.Compare)
 }
+
+// Declares looks whether one name declares an instance now, without waiting for Watch to find it.
+func Declares(rule Rule, name string) bool {
+	if rule.Check(name) != nil || slices.Contains(rule.Except, name) {
+		return false
+	}
+	found := false
+	look := func() {
+		f, err := trust.OpenForeign(rule.Directory, rule.UID)
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		w := newScanner(rule)
+		w.entries = map[string]*entry{}
+		found = w.look(int(f.Fd()), name, now()).verdict == declares
+		runtime.KeepAlive(f)
+	}
+	if rule.As == nil {
+		look()
+	} else if rule.As(look) != nil {
+		return false
+	}
+	return found
+}

@@ -81,6 +81,8 @@ type Status struct {
 	// Restricted is set where the asker may see names and states only; all fields below are then empty.
 	Restricted bool `json:"restricted,omitempty"`
 
+	// Origin says which directory declares the instance; empty where somebody made it, or the configuration has it.
+	Origin string `json:"origin,omitempty"`
 	// PID is the leader's of the current run, 0 when there is none.
 	PID int `json:"pid,omitempty"`
 	// Run numbers the lives of this unit since pintle started; 0 before the first.

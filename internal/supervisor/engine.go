@@ -8,7 +8,6 @@ import (
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
 	"pintle/internal/logs"
-	"pintle/internal/store"
 	"pintle/internal/unit"
 )
 
@@ -50,6 +49,7 @@ func (s *Supervisor) Info(ctx context.Context) (engine.Info, error) {
 			info.Conditions = s.o.Conditions()
 		}
 		info.Conditions = append(info.Conditions, s.troubles()...)
+		info.Conditions = append(info.Conditions, s.searchTroubles()...)
 		answer(info, nil)
 	})
 	if err == nil {
@@ -80,14 +80,23 @@ type reply func(engine.Status, error)
 
 // with asks about one unit; verb is for the error when there is none.
 func (s *Supervisor) with(ctx context.Context, verb string, name unit.Name, do func(*Supervisor, *record, reply)) (engine.Status, error) {
-	return ask(ctx, s, func(s *Supervisor, answer func(engine.Status, error)) {
-		u, ok := s.units[name]
-		if !ok {
-			answer(engine.Status{}, s.unknown(verb, name))
-			return
-		}
-		do(s, u, answer)
-	})
+	again := false
+	try := func() (engine.Status, error) {
+		return ask(ctx, s, func(s *Supervisor, answer func(engine.Status, error)) {
+			u, ok := s.units[name]
+			if !ok {
+				again = s.searches[name.Template()] != nil
+				answer(engine.Status{}, s.unknown(verb, name))
+				return
+			}
+			do(s, u, answer)
+		})
+	}
+	status, err := try()
+	if again && s.lookUp(ctx, name) {
+		return try()
+	}
+	return status, err
 }
 
 func (s *Supervisor) unknown(verb string, name unit.Name) error {
@@ -162,7 +171,7 @@ func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.Ev
 // can't be written is a condition in Info, not a refusal: it holds for as long as pintle lives.
 func (s *Supervisor) keep(u *record, answer reply) {
 	status := s.status(u)
-	s.o.Store.Put(store.Record{Unit: u.spec.Name, Intent: u.intent}, func(error) { answer(status, nil) })
+	s.o.Store.Put(s.recordOf(u), func(error) { answer(status, nil) })
 }
 
 // Signal implements engine.Engine.

@@ -6,6 +6,7 @@ import (
 
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
+	"pintle/internal/store"
 	"pintle/internal/unit"
 )
 
@@ -32,12 +33,19 @@ func (s *Supervisor) Create(ctx context.Context, req engine.CreateRequest) (engi
 				return
 			}
 			u = newRecord(&spec)
+			u.intent = s.remembered[req.Name].Intent // its generations go on
 		}
 		if err := s.refuse("create", u, !exists || !req.Down); err != nil {
 			answer(result{}, err)
 			return
 		}
-		if exists && req.Down {
+		holds := exists && u.found && !u.created && !s.isAlways(u)
+		u.created = true
+		switch {
+		case exists && req.Down && holds: // only that it stays when its directory does not
+			s.keep(u, func(status engine.Status, err error) { answer(result{status: status}, err) })
+			return
+		case exists && req.Down:
 			answer(result{status: s.status(u)}, nil) // nothing is asked of it
 			return
 		}
@@ -46,6 +54,7 @@ func (s *Supervisor) Create(ctx context.Context, req engine.CreateRequest) (engi
 			wish = lifecycle.Stop
 		}
 		if !exists {
+			delete(s.remembered, req.Name)
 			s.enter(u)
 		}
 		s.intend(u, !req.Down, actor, wish)
@@ -76,7 +85,8 @@ func (s *Supervisor) instantiate(name unit.Name) (unit.Spec, error) {
 	return spec, nil
 }
 
-// Remove implements engine.Engine.
+// Remove implements engine.Engine. An instance that a directory declares is not forgotten by that: once it is gone it is
+// known anew, and down, because that is what was asked. The status says what declares it.
 func (s *Supervisor) Remove(ctx context.Context, name unit.Name) (engine.Status, error) {
 	actor := engine.ActorOf(ctx)
 	return s.with(ctx, "remove", name, func(s *Supervisor, u *record, answer reply) {
@@ -84,9 +94,17 @@ func (s *Supervisor) Remove(ctx context.Context, name unit.Name) (engine.Status,
 			answer(engine.Status{}, err)
 			return
 		}
-		u.removing = true
+		u.removing, u.created = true, false
+		if u.found { // before it can be gone: it comes back at once, and is to be down then
+			down := unit.Intent{Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
+			s.remembered[name] = store.Record{Unit: name, Intent: down, Discovered: true}
+		}
 		s.intend(u, false, actor, lifecycle.Stop)
 		status := s.status(u)
+		if r, ok := s.remembered[name]; ok {
+			s.o.Store.Put(r, func(error) { answer(status, nil) })
+			return
+		}
 		s.o.Store.Delete(name, func(error) { answer(status, nil) })
 	})
 }
@@ -113,4 +131,5 @@ func (s *Supervisor) drop(u *record) {
 	s.touchDependents(u)
 	s.o.Logs.Forget(u.spec.Name)
 	s.publish(u)
+	s.dropped(u.spec.Name)
 }

@@ -22,6 +22,11 @@ type record struct {
 	// by is whose wish brought it into this state. It is not always the intent's
 	// actor: who asks for what is so already changes nothing.
 	by unit.Actor
+	// created is set where somebody has made the instance, or it is from a time when only that could be; found is set
+	// while a directory declares it. undecided is set until a file has been asked what is wanted of it.
+	created, found, undecided bool
+	// prior is what was wanted of it when pintle started, in the words of whoever said so; "" for nothing.
+	prior string
 	// removing is set from the request to remove it, gone once that is done.
 	removing, gone bool
 

@@ -81,8 +81,11 @@ func (r *reload) carryOut(then func()) {
 		}
 	}, func() {
 		r.s.reloading = false
-		if r.d.Commit != nil && !r.dry {
-			r.d.Commit()
+		if !r.dry {
+			r.s.searchAll()
+			if r.d.Commit != nil {
+				r.d.Commit()
+			}
 		}
 		r.s.settle()
 		then()
@@ -314,6 +317,9 @@ func (s *Supervisor) welcome(spec *unit.Spec, up bool, actor unit.Actor) {
 func (s *Supervisor) dismiss(u *record, actor unit.Actor) {
 	if u.gone {
 		return
+	}
+	if u.found && !u.created {
+		s.remember(u, now())
 	}
 	u.removing = true
 	s.intendBy(u, false, actor, lifecycle.Event{Kind: lifecycle.Stop, Reason: unit.Dropped})

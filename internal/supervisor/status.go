@@ -17,7 +17,7 @@ func (s *Supervisor) status(u *record) engine.Status {
 		Since: u.since, Reason: u.life.Reason, Because: s.because(u),
 		Run: u.life.Run, Failures: u.life.Failures, Next: u.next, Last: u.last,
 		Intent: u.intent, Labels: u.spec.Labels, Remaining: u.remaining, Text: u.text, Gone: u.gone,
-		ReadyBy: u.spec.Readiness.String(), AliveBy: aliveBy(u.spec),
+		Origin: s.origin(u), ReadyBy: u.spec.Readiness.String(), AliveBy: aliveBy(u.spec),
 	}
 	if u.run != nil && !u.life.Ended {
 		st.PID = u.run.Pid()

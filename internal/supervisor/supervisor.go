@@ -51,6 +51,8 @@ type Options struct {
 	RunDirectory string
 	// Terminal is set where main gets pintle's standard input as its terminal.
 	Terminal bool
+	// PriorExit tells how a unit ended in the container's life before: clean, unclean or unknown; nil where nobody knows.
+	PriorExit func(unit.Name) string
 	// Conditions yields the sentences for Info; nil for none.
 	Conditions func() []string
 }
@@ -76,6 +78,11 @@ type Supervisor struct {
 	dependents map[unit.Name][]*record // by what they depend on, whether that exists or not
 	templates  map[string]*unit.Template
 	watchers   map[*watcher]bool
+	searches   map[string]*search // by template
+	searched   bool               // set once they have begun
+	// remembered are the records of instances that are there for as long as a directory declares them, and are not there.
+	remembered map[unit.Name]store.Record
+	pruneTimer *time.Timer
 
 	agenda    []*record // those to be looked at when the event is over
 	settling  bool      // the queue has an event that goes on with it
@@ -111,6 +118,8 @@ func New(o Options) *Supervisor {
 		dependents: map[unit.Name][]*record{},
 		templates:  map[string]*unit.Template{},
 		watchers:   map[*watcher]bool{},
+		searches:   map[string]*search{},
+		remembered: map[unit.Name]store.Record{},
 		governor:   lifecycle.NewGovernor(o.Governor),
 		most:       mostAtOnce,
 	}
@@ -128,7 +137,9 @@ func New(o Options) *Supervisor {
 			if spec, err := t.Instantiate(instance); err != nil {
 				o.Log.Error(err.Error()) // the configuration was checked for this
 			} else {
-				s.add(&spec).intent = unit.Intent{Up: t.Initial == unit.InitialUp, Time: s.started, Actor: unit.Boot}
+				u := s.add(&spec)
+				u.undecided = t.IntentFrom != nil
+				u.intent = unit.Intent{Up: t.Initial == unit.InitialUp && !u.undecided, Time: s.started, Actor: unit.Boot}
 			}
 		}
 	}
@@ -146,6 +157,13 @@ func New(o Options) *Supervisor {
 // recall makes a unit what an earlier life of this container was asked for.
 func (s *Supervisor) recall(r store.Record) {
 	u, ok := s.units[r.Unit]
+	if t := s.templates[r.Unit.Template()]; !ok && t != nil && r.Discovered {
+		if t.Discover == nil && r.Gone.IsZero() {
+			r.Gone = s.started // nothing can bring it back but another configuration
+		}
+		s.remembered[r.Unit] = r
+		return
+	}
 	if !ok {
 		spec, err := s.instantiate(r.Unit)
 		if r.Unit.Template() == "" {
@@ -161,6 +179,7 @@ func (s *Supervisor) recall(r store.Record) {
 		return // it is always wanted up
 	}
 	u.intent, u.by = r.Intent, r.Intent.Actor
+	u.created, u.undecided, u.prior = !r.Discovered, false, priorOf(s.templates[r.Unit.Template()], r.Intent)
 	if !r.Intent.Up {
 		u.life, _ = lifecycle.Next(u.spec, u.life, lifecycle.Event{Kind: lifecycle.Stop})
 	}
@@ -183,6 +202,9 @@ func (s *Supervisor) Boot() {
 				s.step(u, lifecycle.Event{Kind: lifecycle.Boot})
 			}
 		})
+		s.searchAll()
+		s.searched = true
+		s.prune()
 	})
 }
 
@@ -191,6 +213,7 @@ func (s *Supervisor) Boot() {
 func (s *Supervisor) Halt() {
 	s.do(func(s *Supervisor) {
 		s.stopping = true
+		s.endSearches()
 		if s.o.Main == nil {
 			s.conclude(Verdict{})
 		}
@@ -266,9 +289,12 @@ func (s *Supervisor) Close() {
 				u.slotTimer.Stop()
 			}
 		}
-		if s.calmTimer != nil {
-			s.calmTimer.Stop()
+		for _, t := range []*time.Timer{s.calmTimer, s.pruneTimer} {
+			if t != nil {
+				t.Stop()
+			}
 		}
+		s.endSearches()
 	})
 	s.queue.close()
 	<-s.done

@@ -1,9 +1,13 @@
 package unit
 
 import (
+	"bytes"
+	"encoding/json"
 	"path"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Discovery says which directories declare instances of a template: those in Directory that have a Marker.
@@ -47,4 +51,44 @@ func (t *Template) FileOf(instance string) string {
 		return file
 	}
 	return strings.NewReplacer("%%", "%", "%i", instance).Replace(t.IntentFrom.File)
+}
+
+// Read finds the value that decides in what the file holds; ok is false where there is none, or no object at all.
+func (f *IntentSource) Read(data []byte) (value string, ok bool) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if !utf8.Valid(data) { // package json would repair it
+		return "", false
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(data, &object) != nil {
+		return "", false
+	}
+	for _, path := range f.Paths {
+		if value, ok := lookup(object, strings.Split(path, ".")); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// Means tells whether a value means up.
+func (f *IntentSource) Means(value string) (up bool) { return slices.Contains(f.Up, value) }
+
+// lookup follows keys into an object. A value that is no text is as it was written.
+func lookup(object map[string]json.RawMessage, keys []string) (value string, ok bool) {
+	raw, ok := object[keys[0]]
+	switch text := string(raw); {
+	case !ok || text == "null":
+		return "", false
+	case len(keys) > 1:
+		var inner map[string]json.RawMessage
+		if json.Unmarshal(raw, &inner) != nil {
+			return "", false
+		}
+		return lookup(inner, keys[1:])
+	case text[0] != '"':
+		return text, true
+	}
+	err := json.Unmarshal(raw, &value)
+	return value, err == nil
 }

@@ -26,7 +26,7 @@ func TestPromise5InstancesAreManagedAtRunTimeWithoutRoot(t *testing.T) {
 	c := boot(t, dockertest.Options{}, "sleep", "infinity")
 	const gateway = "gateway@coder"
 	const command = "hermes -p coder gateway run --replace"
-	succeeds(t, c.Exec("hermes", "hermes", "profile", "create", "coder"))
+	succeeds(t, c.Exec("hermes", "mkdir", "-p", "profiles/coder")) // without its soul, so that no directory declares it
 
 	pid := 0 // of the run before
 	for _, step := range []struct {
