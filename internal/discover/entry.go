@@ -25,7 +25,7 @@ type key struct {
 }
 
 func keyOf(st *unix.Stat_t) key {
-	return key{uint64(st.Dev), st.Ino, st.Mtim, st.Ctim} //nolint:unconvert // Dev is 32 bits wide elsewhere
+	return key{st.Dev, st.Ino, st.Mtim, st.Ctim}
 }
 
 // answer is what an entry turned out to be.
@@ -65,7 +65,7 @@ func (w *scanner) look(dir int, name string, at time.Time) answer {
 	}
 	e := w.entries[name]
 	if e == nil || e.key != keyOf(&st) {
-		if e == nil || e.key.ino != st.Ino || e.key.dev != uint64(st.Dev) { //nolint:unconvert // as above
+		if e == nil || e.key.ino != st.Ino || e.key.dev != st.Dev {
 			w.forget(name)
 			e = &entry{watch: -1}
 			w.entries[name] = e

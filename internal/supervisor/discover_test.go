@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -554,4 +555,49 @@ func TestBootReportIsBounded(t *testing.T) {
 	if err := appendAs(account.Database{}, "", dir+"/no/such/file", "x"); err == nil || !strings.HasPrefix(err.Error(), "cannot write the boot report ") {
 		t.Error(err)
 	}
+}
+
+// TestAsItsUser: where only the template's user may look, his rights are what is looked with, and what is read and written with.
+func TestAsItsUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: only root can act as another user")
+	}
+	alone(t, func(t *testing.T) {
+		p := newProfiles(t)
+		p.make("coder", `{"desired_state":"running"}`)
+		secret := filepath.Join(t.TempDir(), "secret.json")
+		if err := os.WriteFile(secret, []byte(`{"desired_state":"running"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.make("thief", "")
+		if err := os.Link(secret, p.dir+"/thief/state.json"); err != nil { // no symlink, and not his to read
+			t.Skip("skipped: /tmp is more than one file system: ", err)
+		}
+		for _, path := range []string{"", "/coder", "/coder/state.json", "/coder/SOUL.md", "/thief", "/thief/SOUL.md"} {
+			if err := os.Chown(p.dir+path, 10000, 10000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(p.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		report := p.dir + "/logs/boot.log"
+		w := newWorld(t, Options{Templates: []unit.Template{p.template(p.intentFrom, func(t *unit.Template) {
+			t.Spec.User, t.BootReport = "10000:10000", report
+		})}})
+		w.untilState("gateway@coder", unit.Up)
+		w.untilState("gateway@thief", unit.Down)
+		eventually(t, "there is a boot report", func() bool {
+			text, _ := os.ReadFile(report)
+			return strings.Count(string(text), "\n") == 2
+		})
+		for _, path := range []string{report, filepath.Dir(report)} {
+			info, err := os.Stat(path)
+			if err != nil || info.Sys().(*syscall.Stat_t).Uid != 10000 {
+				t.Errorf("%s: %v, %v", path, info, err)
+			}
+		}
+		p.make("late", "")
+		w.untilState("gateway@late", unit.Down)
+	})
 }

@@ -71,6 +71,9 @@ func (s *Supervisor) add(spec *unit.Spec) *record { return s.enter(newRecord(spe
 
 func (s *Supervisor) enter(u *record) *record {
 	s.units[u.spec.Name] = u
+	if f := s.searches[u.spec.Name.Template()]; f != nil && f.declared[u.spec.Name.Instance()] {
+		u.found = true
+	}
 	s.depend(u)
 	for _, d := range s.dependents[u.spec.Name] {
 		s.touch(d) // it may have waited for somebody to make it
