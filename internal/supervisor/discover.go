@@ -36,7 +36,7 @@ func nameOf(f *search, instance string) unit.Name { return unit.Name(f.t.Name + 
 func (s *Supervisor) arrive(f *search, instance string) (ask bool) {
 	name := nameOf(f, instance)
 	if r, ok := s.remembered[name]; ok {
-		if s.makeFound(f, name, r.Intent) == nil {
+		if s.makeFound(f, name, r.Intent, f.atBoot) == nil {
 			s.units[name].prior = priorOf(f.t, r.Intent)
 			s.regain(r)
 		}
@@ -45,12 +45,13 @@ func (s *Supervisor) arrive(f *search, instance string) (ask bool) {
 	if f.t.IntentFrom != nil {
 		return !f.asking[instance]
 	}
-	_ = s.makeFound(f, name, unit.Intent{Up: f.t.Initial == unit.InitialUp, Time: now(), Actor: unit.ByDiscovery}) // it is in refused
+	_ = s.makeFound(f, name, unit.Intent{Up: f.t.Initial == unit.InitialUp, Time: now(), Actor: unit.ByDiscovery}, false) // it is in refused
 	return false
 }
 
-// makeFound makes a found instance known, and starts it if that is wanted.
-func (s *Supervisor) makeFound(f *search, name unit.Name, intent unit.Intent) error {
+// makeFound makes a found instance known, and starts it if that is wanted; atBoot is set where that is the container's
+// start, and no news.
+func (s *Supervisor) makeFound(f *search, name unit.Name, intent unit.Intent, atBoot bool) error {
 	spec, err := s.instantiate(name)
 	if err != nil {
 		f.refused[name.Instance()] = err.Error()
@@ -60,15 +61,15 @@ func (s *Supervisor) makeFound(f *search, name unit.Name, intent unit.Intent) er
 	u := newRecord(&spec)
 	u.found, u.intent, u.by = true, intent, intent.Actor
 	s.enter(u)
-	s.fulfil(f, u)
+	s.fulfil(u, atBoot)
 	s.publish(u)
 	return nil
 }
 
 // fulfil begins what is wanted of an instance that nobody has just asked for.
-func (s *Supervisor) fulfil(f *search, u *record) {
+func (s *Supervisor) fulfil(u *record, atBoot bool) {
 	switch {
-	case u.intent.Up && f.atBoot && u.intent.Actor != unit.ByDiscovery:
+	case u.intent.Up && atBoot:
 		s.step(u, lifecycle.Event{Kind: lifecycle.Boot})
 	case u.intent.Up:
 		u.by = unit.ByDiscovery
@@ -87,6 +88,9 @@ func (s *Supervisor) vanish(u *record) {
 	if u.created || s.isAlways(u) || u.removing {
 		s.publish(u)
 		return
+	}
+	if u.life.Alive() {
+		s.o.Log.Info(string(u.spec.Name) + ": the directory that declared it is gone, or its marker: it is stopped")
 	}
 	s.remember(u, now())
 	u.removing = true

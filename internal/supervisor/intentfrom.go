@@ -86,7 +86,7 @@ func (s *Supervisor) decide(f *search, instance string, a *said) {
 		intent.Up, intent.Generation = a.up, 1
 	}
 	if u == nil {
-		if s.makeFound(f, name, intent) != nil {
+		if s.makeFound(f, name, intent, false) != nil {
 			return
 		}
 		u = s.units[name]
@@ -95,7 +95,7 @@ func (s *Supervisor) decide(f *search, instance string, a *said) {
 			intent.Actor = unit.Boot // it is declared in the configuration
 		}
 		u.intent, u.by = intent, intent.Actor
-		s.fulfil(f, u)
+		s.fulfil(u, a == nil)
 		s.publish(u)
 	}
 	if a != nil {

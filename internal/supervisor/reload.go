@@ -215,6 +215,9 @@ func (r *reload) planTemplates(templates map[string]*unit.Template) {
 			if c.Keys = rulesThatDiffer(r.d.Differ, was, is); len(c.Keys) == 0 {
 				continue
 			}
+			if slices.Contains(c.Keys, "instances.discover") {
+				c.Effect += "; those that directories declare are looked for anew"
+			}
 		}
 		r.add(c, func() {
 			if is == nil {
