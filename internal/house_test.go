@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"internal/lifecycle":  {"unit"},
 	"internal/engine":     {"unit"},
 	"internal/config":     {"trust", "unit"},
-	"internal/store":      {"trust", "unit"},
+	"internal/store":      {"engine", "trust", "unit"},
 	"internal/logs":       {"engine", "unit"},
 	"internal/process":    {"account", "unit"},
 	"internal/notify":     {},

@@ -146,5 +146,6 @@ func (p *policy) showInfo(who peer, i engine.Info) engine.Info {
 		Started:     i.Started,
 		ProcessSets: i.ProcessSets,
 		Stopping:    i.Stopping,
+		Life:        i.Life,
 	}
 }

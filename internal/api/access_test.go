@@ -109,6 +109,7 @@ func TestAccessTable(t *testing.T) {
 		{"POST", "/restart", "", "restart"},
 		{"POST", "/signal", `{"signal":"HUP"}`, "signal-1"},
 		{"GET", "/logs?tail=5", "", "logs-5"},
+		{"GET", "/runs?limit=5", "", "runs-5"},
 	}
 	targets := []struct {
 		name  string

@@ -136,6 +136,17 @@ func (c *Client) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engi
 	return lines[engine.Line](ctx, c, path+"/logs?"+query.Encode())
 }
 
+// Runs implements engine.Engine.
+func (c *Client) Runs(ctx context.Context, name unit.Name, limit int) ([]engine.RunRecord, error) {
+	path, err := unitPath(name)
+	if err != nil {
+		return nil, err
+	}
+	var runs []engine.RunRecord
+	_, err = c.call(ctx, "GET", path+"/runs?limit="+strconv.Itoa(limit), nil, &runs)
+	return runs, err
+}
+
 // unitPath is the path of a unit. A name that does not parse is refused here:
 // in a path it could mean something else.
 func unitPath(name unit.Name) (string, error) {

@@ -47,6 +47,7 @@ func (s *Server) endpoints() []endpoint {
 		{method: "POST", path: "/v1/units/{name}/restart", access: manager, verb: "restart", handle: s.change(s.engine.Restart)},
 		{method: "POST", path: "/v1/units/{name}/signal", access: manager, verb: "signal", body: true, handle: s.signal},
 		{method: "GET", path: "/v1/units/{name}/logs", access: manager, verb: "read the logs of", query: []string{"tail", "follow"}, handle: s.logs},
+		{method: "GET", path: "/v1/units/{name}/runs", access: manager, verb: "read the runs of", query: []string{"limit"}, handle: s.runs},
 	}
 }
 
@@ -283,6 +284,21 @@ func (s *Server) logs(w http.ResponseWriter, r *request) error {
 	}
 	lines := func(ctx context.Context) iter.Seq2[engine.Line, error] { return s.engine.Logs(ctx, req) }
 	return pour(s, w, r, lines, func(l engine.Line) engine.Line { return l })
+}
+
+func (s *Server) runs(w http.ResponseWriter, r *request) error {
+	limit := -1
+	if r.query.Has("limit") {
+		var err error
+		if limit, err = strconv.Atoi(r.query.Get("limit")); err != nil {
+			return engine.Errorf(engine.Invalid, "cannot read the runs of %s: limit is no number", r.name)
+		}
+	}
+	runs, err := s.engine.Runs(r.Context(), r.name, limit)
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, append([]engine.RunRecord{}, runs...)) // [] rather than null
 }
 
 // reply sends a whole answer.

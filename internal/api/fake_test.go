@@ -16,6 +16,7 @@ type fake struct {
 	info  engine.Info
 	units []engine.Status
 	kept  []engine.Line
+	runs  []engine.RunRecord
 	// changed is what a reload does; refusal is what it says instead.
 	changed []engine.Change
 	refusal error
@@ -120,6 +121,13 @@ func (f *fake) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine
 		}
 		follow(ctx, f, kept, f.lines, req.Follow)(yield)
 	}
+}
+
+func (f *fake) Runs(ctx context.Context, n unit.Name, limit int) ([]engine.RunRecord, error) {
+	if _, err := f.do(ctx, fmt.Sprintf("runs-%d", limit), n); err != nil {
+		return nil, err
+	}
+	return f.runs, nil
 }
 
 func follow[T any](ctx context.Context, f *fake, first []T, then chan T, on bool) iter.Seq2[T, error] {

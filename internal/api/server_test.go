@@ -77,6 +77,8 @@ func TestForms(t *testing.T) {
 		{question{"GET", a + "/logs?unit=main", ``}, 400, ""},
 		{question{"GET", a + "/logs?tail=%zz", ``}, 400, ""},
 		{question{"GET", a + "/logs?tail=1;follow=true", ``}, 400, ""},
+		{question{"GET", a + "/runs?limit=x", ``}, 400, ""},
+		{question{"GET", a + "/runs?tail=1", ``}, 400, ""},
 		{question{"GET", "/v1/units?x", ``}, 400, ""},
 		{question{"GET", "/", ``}, 404, ""},
 		{question{"GET", "/v1", ``}, 404, ""},

@@ -25,6 +25,7 @@ import (
 	"pintle/internal/account"
 	"pintle/internal/api"
 	"pintle/internal/config"
+	"pintle/internal/engine"
 	"pintle/internal/logs"
 	"pintle/internal/process"
 	"pintle/internal/store"
@@ -40,7 +41,7 @@ const (
 	sayAfter   = 2 * time.Second        // what is waited for is said after this
 	afterKill  = 2 * time.Second        // how long SIGKILL may take, before pintle ends without
 	drainLogs  = 500 * time.Millisecond // how long output that is still in pipes may take
-	writeStore = time.Second            // how long the last intents may take to be written
+	writeStore = time.Second            // how long the last intents and run records may take to be written
 )
 
 // Options for Init.
@@ -166,6 +167,7 @@ func (c *container) start() error {
 	}
 	c.fixedConditions(listenErr)
 	changed := make(chan struct{}, 1)
+	late := make(chan []store.Record, 1)
 	var records []store.Record
 	c.store, records = store.Open(store.Options{
 		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(),
@@ -175,7 +177,11 @@ func (c *container) start() error {
 			default:
 			}
 		},
+		Late: func(records []store.Record) { late <- records },
 	})
+	if life := c.store.Life(); life.Before != engine.LifeClean && life.String() != "" {
+		c.say.log.Warn("this container has started before, and " + life.String())
+	}
 	// A socket that an outer pintle has set is not this container's.
 	environ := slices.DeleteFunc(slices.Clone(c.o.Environ), func(e string) bool { return strings.HasPrefix(e, "PINTLE_SOCKET=") })
 	if listenErr == nil {
@@ -196,6 +202,7 @@ func (c *container) start() error {
 		c.say.log.Warn(fmt.Sprintf("%d keys of the configuration are not supported yet and have no effect: see pintle config check", n))
 	}
 	go c.sayConditions(changed)
+	go c.recall(late)
 	if c.main != nil && len(c.main.DependsOn) > 0 {
 		go c.sayMainWaits()
 	}

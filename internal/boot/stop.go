@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pintle/internal/engine"
+	"pintle/internal/store"
 	"pintle/internal/supervisor"
 	"pintle/internal/unit"
 )
@@ -164,19 +165,38 @@ func (c *container) end() int {
 		_ = c.server.Close() // the socket is of no use any more, whatever it says
 	}
 	c.units.Close()
+	code, message := c.code()
+	c.store.End(code)
 	c.closeWithin(writeStore, c.store.Close)
 	c.closeWithin(drainLogs, c.logs.Close)
 	c.kernel.Close()
+	if message != "" {
+		utter(c.o.Stderr, message)
+	}
+	return code
+}
+
+// code is the container's exit code, and what there is to be said about it.
+func (c *container) code() (code int, message string) {
 	select {
 	case <-c.units.Over():
 	default:
-		return exitFailed // main does not end even by SIGKILL
+		return exitFailed, "" // main does not end even by SIGKILL
 	}
 	v := c.units.Verdict()
-	if v.Message != "" && v.Unit == "" {
-		utter(c.o.Stderr, v.Message)
+	if v.Unit != "" {
+		return v.Code, "" // it has been said
 	}
-	return v.Code
+	return v.Code, v.Message
+}
+
+// recall hands over the records that the store could read only after the units had been started.
+func (c *container) recall(late <-chan []store.Record) {
+	select {
+	case records := <-late:
+		c.units.Recall(records)
+	case <-c.ended:
+	}
 }
 
 func (c *container) closeWithin(limit time.Duration, closing func(context.Context) error) {

@@ -9,12 +9,21 @@ import (
 	"pintle/internal/unit"
 )
 
+// Around is what an explanation may need to know beside the unit's own status.
+type Around struct {
+	// Strays are the container's (engine.Info).
+	Strays []string
+	// Life is which life of the container this is.
+	Life engine.Life
+	// Earlier is the unit's last run in a life before; nil for none.
+	Earlier *engine.RunRecord
+}
+
 // Explain answers in words why a unit is as it is: what it is and since when,
 // why, who wanted that, what it needs, how its last run ended, what comes next,
-// and what a person can do about it. It is made from the status alone, beside the
-// container's strays (engine.Info), and fits a screen. Of a restricted status
-// only the state is told.
-func Explain(s engine.Status, strays []string, now time.Time) string {
+// and what a person can do about it. It is made from the status alone, beside what
+// is around it, and fits a screen. Of a restricted status only the state is told.
+func Explain(s engine.Status, around Around, now time.Time) string {
 	var b strings.Builder
 	say := func(label, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-9s%s\n", label, fmt.Sprintf(format, args...))
@@ -38,12 +47,17 @@ func Explain(s engine.Status, strays []string, now time.Time) string {
 	}
 	if s.Last != nil {
 		say("Last:", "%s", lastEnd(s, now))
+	} else if around.Earlier != nil {
+		say("Last:", "%s", earlierRun(*around.Earlier, now))
+	}
+	if life := around.Life.String(); life != "" && s.Kind == unit.Main {
+		say("Before:", "%s.", clean(strings.Replace(life, "its life", "the container's life", 1)))
 	}
 	if len(s.Remaining) > 0 {
 		say("Left:", "%s.", remaining(s))
 	}
-	if len(strays) > 0 && toldOfStrays(s) {
-		say("Strays:", "%s", straying(strays))
+	if len(around.Strays) > 0 && toldOfStrays(s) {
+		say("Strays:", "%s", straying(around.Strays))
 	}
 	say("Next:", "%s", next(s, now))
 	for i, c := range remedies(s) {

@@ -109,7 +109,7 @@ func TestExplainEveryStateAndReason(t *testing.T) {
 					continue
 				}
 				met[reason] = true
-				fmt.Fprintf(&b, "# %s: %s, %s\n%s\n", kind, state, reason, Explain(inState(kind, state, reason), nil, noon))
+				fmt.Fprintf(&b, "# %s: %s, %s\n%s\n", kind, state, reason, Explain(inState(kind, state, reason), Around{}, noon))
 			}
 		}
 	}
@@ -130,7 +130,7 @@ func TestExplainShowsNoConstant(t *testing.T) {
 				for _, cause := range append(reasons, "") {
 					s := inState(kind, state, reason)
 					s.Last = &engine.RunEnd{Run: 2, PID: 70, Started: before(time.Hour), Ended: before(time.Minute), Exit: unit.Exit{Code: 1}, Cause: cause}
-					text := Explain(s, []string{"nc (pid 12)"}, noon)
+					text := Explain(s, Around{Strays: []string{"nc (pid 12)"}}, noon)
 					for _, r := range reasons {
 						word := string(r)
 						if strings.Contains(word, "-") && strings.Contains(text, word) || strings.Contains(text, ": "+word+".") || strings.Contains(text, "  "+word+".") {
@@ -260,7 +260,7 @@ func TestExplain(t *testing.T) {
 	}
 	var b strings.Builder
 	for _, tt := range tests {
-		fmt.Fprintf(&b, "# %s\n%s\n", tt.name, Explain(tt.status, []string{"nc (pid 12)", "sh\x1b[2J (pid 13)"}, noon))
+		fmt.Fprintf(&b, "# %s\n%s\n", tt.name, Explain(tt.status, Around{Strays: []string{"nc (pid 12)", "sh\x1b[2J (pid 13)"}}, noon))
 	}
 	golden(t, "explain.golden", b.String())
 }
@@ -286,12 +286,12 @@ func TestStrays(t *testing.T) {
 		for _, kind := range []unit.Kind{unit.Main, unit.Service} {
 			s := engine.Status{Name: "x", Kind: kind, State: state, Run: 1}
 			want := kind == unit.Main || state == unit.Stopping || state == unit.Backoff || ended(state)
-			if got := strings.Contains(Explain(s, many, noon), "Strays:"); got != want {
+			if got := strings.Contains(Explain(s, Around{Strays: many}, noon), "Strays:"); got != want {
 				t.Errorf("%s %s: %v, want %v", kind, state, got, want)
 			}
 		}
 	}
-	if s := (engine.Status{Name: "x", Kind: unit.Service, State: unit.Down}); strings.Contains(Explain(s, many, noon), "Strays:") {
+	if s := (engine.Status{Name: "x", Kind: unit.Service, State: unit.Down}); strings.Contains(Explain(s, Around{Strays: many}, noon), "Strays:") {
 		t.Error("what never ran is asked about strays")
 	}
 }

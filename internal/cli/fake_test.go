@@ -21,6 +21,7 @@ type fake struct {
 	watchers map[chan struct{}]*[]engine.Status // each with what it has not read yet
 	kept     map[unit.Name][]engine.Line
 	info     engine.Info
+	runs     map[unit.Name][]engine.RunRecord
 	signals  []string
 	// refuse is the error of a method, by its name.
 	refuse map[string]error
@@ -93,6 +94,19 @@ func (f *fake) setLocked(name unit.Name, change func(s *engine.Status)) {
 		default:
 		}
 	}
+}
+
+func (f *fake) Runs(_ context.Context, name unit.Name, limit int) ([]engine.RunRecord, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.getLocked("read the runs of", name, f.refuse["Runs"]); err != nil {
+		return nil, err
+	}
+	runs := f.runs[name]
+	if limit >= 0 {
+		runs = runs[max(0, len(runs)-limit):]
+	}
+	return runs, nil
 }
 
 func (f *fake) Info(context.Context) (engine.Info, error) { return f.info, f.refuse["Info"] }

@@ -70,7 +70,9 @@ func cause(s engine.Status) string {
 // meaning is what an exit that few know by heart stands for, in parentheses.
 func meaning(l engine.RunEnd) string {
 	switch e := l.Exit; {
-	case e.Signal == unit.SIGKILL && !l.Killed:
+	case e.Signal != 0 && l.Sender == engine.SentByOOM:
+		return " (by the kernel: no memory was left)"
+	case e.Signal == unit.SIGKILL && !l.Killed && l.Sender != engine.SentByPintle:
 		return " (sent by somebody, or by the kernel for lack of memory)"
 	case e.Signal != 0:
 		return ""

@@ -37,7 +37,7 @@ func (a *app) root() *cobra.Command {
 		a.statusCommand(), a.whyCommand(), a.graphCommand(),
 		a.startCommand(), a.stopCommand(), a.restartCommand(), a.signalCommand(),
 		a.createCommand(), a.removeCommand(),
-		a.logsCommand(), a.waitCommand(), a.healthcheckCommand(),
+		a.logsCommand(), a.runsCommand(), a.waitCommand(), a.healthcheckCommand(),
 		a.configCommand(), a.diffCommand(), a.reloadCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)

@@ -39,6 +39,7 @@ func TestExitCodes(t *testing.T) {
 		"logs gateway@b":            "logs",
 		"logs gateway@*":            "logs",
 		"why gateway@b":             "Get",
+		"runs gateway@b":            "Runs",
 		"wait nosuch":               "Get",
 		"status":                    "List",
 		"status gateway@b":          "Connect",

@@ -42,14 +42,27 @@ func (a *app) why(ctx context.Context, word, format string) error {
 	if format == "json" {
 		err = writeJSON(a.out, s, "  ")
 	} else {
-		var strays []string
-		if info, err := eng.Info(ctx); err == nil { // without them there is still an answer
-			strays = info.Strays
-		}
-		_, err = fmt.Fprint(a.out, Explain(s, strays, now()))
+		_, err = fmt.Fprint(a.out, Explain(s, around(ctx, eng, s), now()))
 	}
 	if err == nil && s.Restricted {
 		err = engine.Errorf(engine.Denied, "cannot explain %s: you may see its name and state only", name)
 	}
 	return err
+}
+
+// around finds out what else there is to know. Without it there is still an answer.
+func around(ctx context.Context, eng engine.Engine, s engine.Status) Around {
+	var a Around
+	if s.Restricted {
+		return a
+	}
+	if info, err := eng.Info(ctx); err == nil {
+		a.Strays, a.Life = info.Strays, info.Life
+	}
+	if s.Last == nil {
+		if runs, err := eng.Runs(ctx, s.Name, 1); err == nil && len(runs) > 0 {
+			a.Earlier = &runs[0]
+		}
+	}
+	return a
 }

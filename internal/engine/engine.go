@@ -45,6 +45,9 @@ type Engine interface {
 	Reload(ctx context.Context, req ReloadRequest) ([]Change, error)
 	// Logs yields the lines that are still kept, then with req.Follow those that come, until ctx ends.
 	Logs(ctx context.Context, req LogRequest) iter.Seq2[Line, error]
+	// Runs returns what is kept of a unit's runs that are over, also of earlier lives of the container: the newest limit
+	// of them, all where limit is negative; the oldest first.
+	Runs(ctx context.Context, name unit.Name, limit int) ([]RunRecord, error)
 }
 
 // Info is what an engine says of itself.
@@ -59,6 +62,8 @@ type Info struct {
 	ProcessSets string `json:"process_sets"`
 	// Stopping is set once the container is on its way down.
 	Stopping bool `json:"stopping,omitempty"`
+	// Life is which life of the container this is, and how the one before ended.
+	Life Life `json:"life,omitzero"`
 	// Strays are processes that descend from pintle and belong to no run: command name and pid. They end with the
 	// container.
 	Strays []string `json:"strays,omitempty"`
@@ -138,6 +143,8 @@ type RunEnd struct {
 	Detail string `json:"detail,omitempty"`
 	// Error is why the run could not be executed; Exit is then 126 or 127.
 	Error string `json:"error,omitempty"`
+	// Sender is who sent the signal that it ended by; empty where it ended by none.
+	Sender Sender `json:"sender,omitempty"`
 }
 
 // CreateRequest asks for an instance.

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +21,10 @@ type capture struct {
 	stream  string
 	r       io.ReadCloser
 	split   splitter
-	buf     *buffer // borrowed while there is something to read
-	n       int     // bytes of it that the last read filled
-	end     error   // why reading ended; io.EOF at the stream's end
+	buf     *buffer       // borrowed while there is something to read
+	n       int           // bytes of it that the last read filled
+	end     error         // why reading ended; io.EOF at the stream's end
+	over    chan struct{} // closed when the last line is in the journal
 }
 
 // Capture reads r until its end, in a goroutine of its own, and closes it; every line belongs to the run. The stream is
@@ -33,12 +35,31 @@ type capture struct {
 // there is something to read, and Book.Close can end it. For another reader the same holds as far as its Close ends a
 // Read that waits.
 func (j *Journal) Capture(run uint64, stream string, r io.ReadCloser) {
-	c := &capture{journal: j, run: run, stream: stream, r: r}
+	c := &capture{journal: j, run: run, stream: stream, r: r, over: make(chan struct{})}
 	if !j.book.add(c) {
 		r.Close() // for reading only: nothing is lost by an error
 		return
 	}
 	go c.drain()
+}
+
+// Drained waits until all that a run has written is in the journal, or ctx ends: whoever holds its pipes open may write more.
+func (j *Journal) Drained(ctx context.Context, run uint64) {
+	j.book.mu.Lock()
+	var open []*capture
+	for c := range j.book.captures {
+		if c.journal == j && c.run == run {
+			open = append(open, c)
+		}
+	}
+	j.book.mu.Unlock()
+	for _, c := range open {
+		select {
+		case <-c.over:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // String names the capture in a sentence.
@@ -48,6 +69,7 @@ func (c *capture) String() string {
 
 // drain reads until the end.
 func (c *capture) drain() {
+	defer close(c.over)
 	if f, ok := c.r.(*os.File); ok {
 		c.drainFile(f)
 	} else {

@@ -20,7 +20,7 @@ func BenchmarkStart(b *testing.B) {
 			defer k.Close()
 			ended := make(chan unit.Exit, 1)
 			for b.Loop() {
-				_, err := k.Start(Command{Path: "/bin/true", Args: []string{"true"}, Identity: id}, Hooks{Exited: func(e unit.Exit) { ended <- e }})
+				_, err := k.Start(Command{Path: "/bin/true", Args: []string{"true"}, Identity: id}, Hooks{Exited: func(e unit.Exit, _ unit.Usage) { ended <- e }})
 				must(b, err)
 				if e := <-ended; !e.Success() {
 					b.Fatal(e)
@@ -44,7 +44,7 @@ func BenchmarkLives(b *testing.B) {
 					for i := range 100 {
 						ended := make(chan unit.Exit, 1)
 						c := Command{Path: "/bin/true", Args: []string{"true"}, Identity: id, Unit: "true", Number: uint64(i)}
-						r, err := k.Start(c, Hooks{Exited: func(e unit.Exit) { ended <- e }})
+						r, err := k.Start(c, Hooks{Exited: func(e unit.Exit, _ unit.Usage) { ended <- e }})
 						must(b, err)
 						<-ended
 						r.Sweep(func() { empty <- true }, nil)

@@ -55,6 +55,7 @@ type Kernel struct {
 	stopped func(pid int, sig unit.Signal)
 
 	cgroups *cgroups // nil where runs get none
+	oom     oomWatch
 	census  *census
 	done    chan struct{}
 }
@@ -112,6 +113,7 @@ func New(o Options) (*Kernel, error) {
 		}
 	}
 	k.census = &census{k: k, kick: make(chan struct{}, 1), watched: map[*Run]bool{}, marks: map[process]string{}}
+	k.oom.begin()
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	go func() {
@@ -167,7 +169,8 @@ func (k *Kernel) reapOne(ended *bool) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var status unix.WaitStatus
-	pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED, nil)
+	var used unix.Rusage
+	pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED, &used)
 	switch {
 	case errors.Is(err, unix.EINTR):
 		return true
@@ -193,7 +196,7 @@ func (k *Kernel) reapOne(ended *bool) bool {
 		if status.Signaled() {
 			e = unit.Exit{Signal: unit.Signal(status.Signal())}
 		}
-		r.over(e)
+		r.over(e, r.usage(&used, e))
 	}
 	return true
 }

@@ -420,7 +420,7 @@ func (w *world) try(c Command) (*life, error) {
 	}
 	run, err := w.Start(c, Hooks{
 		Started: func(*Run) { l.event("started") },
-		Exited:  func(e unit.Exit) { l.event("exited"); l.exit <- e },
+		Exited:  func(e unit.Exit, _ unit.Usage) { l.event("exited"); l.exit <- e },
 	})
 	l.Run = run
 	return l, err

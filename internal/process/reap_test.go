@@ -79,7 +79,7 @@ func TestStartsWhileReaping(t *testing.T) {
 				c.Unit, c.Number = "u", uint64(i)
 				_, err := w.Start(c, Hooks{
 					Started: func(r *Run) { l.event(fmt.Sprint("started ", r.Pid() > 0)) },
-					Exited:  func(e unit.Exit) { l.event("exited"); l.exit <- e },
+					Exited:  func(e unit.Exit, _ unit.Usage) { l.event("exited"); l.exit <- e },
 				})
 				if err != nil {
 					t.Error(err)

@@ -52,8 +52,8 @@ const MaxReadyFD = 255
 type Hooks struct {
 	// Started is given the run before anything else can happen to it.
 	Started func(*Run)
-	// Exited is told how the leader ended. It is called once, and never where Start returns an error.
-	Exited func(unit.Exit)
+	// Exited is told how the leader ended, and what it used. It is called once, and never where Start returns an error.
+	Exited func(unit.Exit, unit.Usage)
 }
 
 // ExecError is why a command could not be executed. Code is the exit code that a
@@ -221,11 +221,11 @@ func (r *Run) began() {
 }
 
 // over tells that the leader has ended. The caller holds the Kernel's mutex.
-func (r *Run) over(e unit.Exit) {
+func (r *Run) over(e unit.Exit, used unit.Usage) {
 	switch {
 	case r.step != nil:
-		r.step.end(e)
+		r.step.end(e, used)
 	case r.hooks.Exited != nil:
-		r.hooks.Exited(e)
+		r.hooks.Exited(e, used)
 	}
 }

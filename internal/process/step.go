@@ -126,11 +126,12 @@ type pending struct {
 	said *os.File      // the other end of the step's channel
 	gone chan struct{} // closed when the leader has been reaped
 	exit unit.Exit     // how it ended; valid once gone is closed
+	used unit.Usage    // likewise
 }
 
 // end notes that the leader has been reaped. The caller holds the Kernel's mutex.
-func (p *pending) end(e unit.Exit) {
-	p.exit = e
+func (p *pending) end(e unit.Exit, used unit.Usage) {
+	p.exit, p.used = e, used
 	close(p.gone)
 }
 
@@ -184,7 +185,7 @@ func (r *Run) startByStep(c Command, attr *syscall.ProcAttr) error {
 	r.began()
 	select {
 	case <-p.gone:
-		r.over(p.exit)
+		r.over(p.exit, p.used)
 	default:
 	}
 	return nil

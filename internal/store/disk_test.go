@@ -66,7 +66,7 @@ func recovery() (changed func(), wait func(*Store)) {
 // follows when there is room.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	dir := mount(t, "size=64k,mode=0755")
+	dir := mount(t, "size=128k,mode=0755")
 	changed, wait := recovery()
 	s, _ := Open(Options{Directory: dir + "/state", UID: os.Geteuid(), Changed: changed})
 	must(t, put(s, record("a", true, 1)))

@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	suffix   = ".json"
-	rejected = ".rejected"
+	suffix = ".json"
 	// maxRecord is the largest file that is taken for a record, in bytes; pintle writes some hundred.
 	maxRecord = 64 << 10
 )
@@ -30,7 +29,8 @@ type document struct {
 	Gone       time.Time  `json:"gone,omitzero"`
 }
 
-func fileName(name unit.Name) string { return string(name) + suffix }
+// fileName is where a unit's record is, in the state directory.
+func fileName(name unit.Name) string { return intentsDir + "/" + string(name) + suffix }
 
 func encode(r Record) ([]byte, error) {
 	text, err := json.Marshal(document{

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,6 +50,16 @@ func TestBadRecordsDisturbNoOther(t *testing.T) {
 		"directory": {make: func(t *testing.T, path string) {
 			must(t, os.MkdirAll(path+"/x", 0o700))
 		}, want: "it is not a regular file"},
+		"1 GiB of nothing": {make: func(t *testing.T, path string) {
+			must(t, os.WriteFile(path, nil, 0o600))
+			must(t, os.Truncate(path, 1<<30))
+		}, want: "it is larger than 65536 bytes"},
+		"socket": {make: func(t *testing.T, path string) {
+			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			must(t, err)
+			defer unix.Close(fd)
+			must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+		}, want: "it is not a regular file"},
 		"another's": {make: func(t *testing.T, path string) {
 			needRoot(t)
 			text(good)(t, path)
@@ -74,11 +87,14 @@ func TestBadRecordsDisturbNoOther(t *testing.T) {
 			wantRecords(t, records, record("good", true, 1))
 			got := s.Conditions()
 			if len(got) != 1 || !strings.HasPrefix(got[0], "a desired state is not known: cannot read "+path+": ") ||
-				!strings.Contains(got[0], tt.want) || !strings.HasSuffix(got[0], "; it was set aside as "+tt.file+".rejected") {
+				!strings.Contains(got[0], tt.want) || !strings.HasSuffix(got[0], "; it was set aside as aside/"+tt.file) {
 				t.Errorf("conditions %q", got)
 			}
-			if _, err := os.Lstat(path + ".rejected"); err != nil {
+			if _, err := os.Lstat(dir + "/aside/" + tt.file); err != nil {
 				t.Error(err)
+			}
+			if why, err := os.ReadFile(dir + "/aside/" + tt.file + ".why"); err != nil || !strings.Contains(string(why), tt.want) {
+				t.Errorf("the reason beside it: %q, %v", why, err)
 			}
 			if tt.file == "bad.json" {
 				must(t, put(s, record("bad", false, 2)))
@@ -94,8 +110,7 @@ func TestBadRecordsDisturbNoOther(t *testing.T) {
 	}
 }
 
-// A file that is bad again and again leaves one file behind, and what cannot be
-// set aside is still said and still disturbs no other.
+// A file that is bad again and again leaves one file behind, and many bad ones no more than are kept of them.
 func TestSetAsideIsBounded(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(scratch(t), "state")
@@ -107,20 +122,63 @@ func TestSetAsideIsBounded(t *testing.T) {
 		s, _ := open(t, dir)
 		must(t, s.Close(t.Context()))
 	}
-	names, err := filepath.Glob(dir + "/intents/*")
-	must(t, err)
-	if want := []string{dir + "/intents/bad.json.rejected", dir + "/intents/good.json"}; !cmp.Equal(names, want) {
-		t.Errorf("left: %q", names)
+	left := func() []string {
+		names, err := filepath.Glob(dir + "/*/*")
+		must(t, err)
+		for i := range names {
+			names[i] = strings.TrimPrefix(names[i], dir)
+		}
+		return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "/lives/") })
 	}
-
-	must(t, os.Remove(dir+"/intents/bad.json.rejected"))
-	must(t, os.Mkdir(dir+"/intents/bad.json.rejected", 0o700))
-	must(t, os.WriteFile(dir+"/intents/bad.json", nil, 0o600))
+	if want := []string{"/aside/bad.json", "/aside/bad.json.why", "/intents/good.json"}; !cmp.Equal(left(), want) {
+		t.Errorf("left: %q", left())
+	}
+	for i := range 3 * mostAside {
+		must(t, os.MkdirAll(fmt.Sprintf("%s/intents/bad%03d.json/x/y", dir, i), 0o700))
+	}
 	s, records := open(t, dir)
 	wantRecords(t, records, record("good", true, 1))
-	if got := s.Conditions(); len(got) != 1 || !strings.Contains(got[0], "it cannot be set aside: ") {
+	if n := len(s.Conditions()); n != 3*mostAside {
+		t.Errorf("%d conditions", n)
+	}
+	names := left()
+	if n := len(names) - 1; n != 2*mostAside || !slices.Contains(names, fmt.Sprintf("/aside/bad%03d.json", 3*mostAside-1)) {
+		t.Errorf("%d files left: %q", n, names)
+	}
+}
+
+// What cannot be set aside is still said, and still disturbs no other.
+func TestCannotBeSetAside(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "state")
+	s, _ := open(t, dir)
+	must(t, put(s, record("good", true, 1)))
+	must(t, s.Close(t.Context()))
+	must(t, os.WriteFile(dir+"/intents/bad.json", nil, 0o600))
+	disk := &faulty{calls: []string{"rename intents/bad.json"}, how: fails(syscall.EIO)}
+	s, records := Open(Options{Directory: dir, UID: os.Geteuid(), mount: disk.mount})
+	defer s.Close(t.Context())
+	wantRecords(t, records, record("good", true, 1))
+	if got := s.Conditions(); len(got) != 1 || !strings.Contains(got[0], "it cannot be set aside: input/output error") {
 		t.Errorf("conditions %q", got)
 	}
+}
+
+// A record that the disk does not give may be a good one: it stays where it is.
+func TestUnreadableIsNotSetAside(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "state")
+	s, _ := open(t, dir)
+	must(t, put(s, record("good", true, 1)))
+	must(t, s.Close(t.Context()))
+	disk := &faulty{calls: []string{"open intents/good.json"}, how: fails(syscall.EIO)}
+	s, records := Open(Options{Directory: dir, UID: os.Geteuid(), mount: disk.mount})
+	wantRecords(t, records)
+	if got := s.Conditions(); len(got) != 1 || !strings.Contains(got[0], "good.json: input/output error; it stays as it is") {
+		t.Errorf("conditions %q", got)
+	}
+	must(t, s.Close(t.Context()))
+	wantRecords(t, reopen(t, dir), record("good", true, 1))
 }
 
 // A newer pintle may have written more than this one knows.
@@ -151,7 +209,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("cannot encode %+v: %v", r, err)
 		}
-		if r2, err := decode(fileName(r.Unit), again); err != nil || !cmp.Equal(r, r2) {
+		if r2, err := decode(string(r.Unit)+suffix, again); err != nil || !cmp.Equal(r, r2) {
 			t.Fatalf("%+v became %+v, %v", r, r2, err)
 		}
 	})

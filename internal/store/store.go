@@ -1,16 +1,27 @@
 // Package store keeps what must survive a restart of the container: the desired
-// state of each unit, as its last Intent.
+// state of each unit, as its last Intent; a record of each of its latest runs; and
+// whether pintle itself ended as it should.
 //
 // It promises that Put never blocks and a disk never stops pintle: what cannot be
 // written is kept in memory, said in Conditions, and written again until it
-// succeeds. A record that was reported durable survives a crash at any moment, a
-// change that was cut short leaves the record before it, and a record that cannot
-// be read disturbs no other. Nothing is believed that somebody else than pintle's
-// own uid (or root) could have written: see package trust.
+// succeeds; and a disk that does not answer is waited for no longer than
+// Options.Patience. A record that was reported durable survives a crash at any moment,
+// also one of the machine; a change that was cut short leaves the record before it or
+// the new one, and a record that cannot be read is set aside and disturbs no other.
+// Nothing is believed that somebody else than pintle's own uid (or root) could have
+// written: see package trust.
 //
-// It keeps one file for each unit, DIRECTORY/intents/NAME.json, which a person can
-// read. It does not say what an intent means, and two stores on one directory are
-// not kept apart: each of them sees what the other wrote when it opens next.
+// It keeps, in the state directory, what a person can read:
+//
+//	intents/NAME.json    the desired state of a unit, one JSON object
+//	runs/NAME.jsonl      the latest runs of a unit, one JSON object a line, the newest last
+//	lives/HOSTNAME.json  the present life of this container, or how the last one ended
+//	aside/               what could not be read, each beside the reason (.why); the newest 32
+//
+// It does not say what an intent means. A run record is no promise: the latest may
+// be lost in a crash of the machine, and an old one makes room for a new one. Two
+// stores on one directory are not kept apart: each of them sees what the other wrote
+// when it opens next.
 package store
 
 import (
@@ -23,6 +34,7 @@ import (
 	"sync"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -44,23 +56,44 @@ type Options struct {
 	UID int
 	// Changed is called after the text of Conditions changed, from the store's goroutine; nil is allowed.
 	Changed func()
+	// Late is given the records that could be read only after Open had returned, but for those of units that have new
+	// ones by now; at most once, from a goroutine of its own. Nil for nobody.
+	Late func([]Record)
+	// Patience is how long the disk may take before it is done without; 0 means DefaultPatience.
+	Patience time.Duration
+
+	mount func(directory string, uid int, dirs ...string) (volume, error) // openTree, but in tests
 }
+
+// DefaultPatience is how long a disk may take. A container that shares its state directory over a network must start
+// also when nobody is there to answer.
+const DefaultPatience = 5 * time.Second
 
 // Store is an open store. Its methods may be called from any goroutine.
 type Store struct {
 	options Options
-	disk    *disk // used by Open, and from then on by the store's goroutine alone
+	disk    *disk // used by one worker at a time, and by nobody else
+	life    *life // likewise
+	runs    *runs
 
-	wake chan struct{} // holds one token when there is something to do
-	done chan struct{} // closed when the store's goroutine has ended
+	wake   chan struct{} // holds one token when there is something to do
+	opened chan struct{} // closed when Open need not wait any more
+	done   chan struct{} // closed when the store's goroutine has ended
 
 	mu sync.Mutex // guards what follows; never held during I/O or a callback
 	// pending are the changes that are not durable, the latest for each unit.
 	pending map[unit.Name]*change
 	// fault is why the last round of writing left something pending; nil when it did not.
 	fault error
+	// hung is set while a worker has not come back for longer than is waited for.
+	hung bool
+	// found are the records that were there, once they have been read.
+	found []Record
+	read  bool
+	known engine.Life
 	// spoilt are the records that could not be read, until their units have new ones.
 	spoilt  []spoilt
+	code    *int // the container's, once it is known
 	closing bool
 }
 
@@ -80,25 +113,46 @@ const (
 	maxRetry = 30 * time.Second
 )
 
-// Open returns a store and the records in it, sorted by unit. It never fails: what
-// cannot be had is said in Conditions, and tried again. It creates the directory, but not its parents.
-// A record that cannot be read is renamed to NAME.json.rejected.
+// Open returns a store and the records in it, sorted by unit. It never fails, and it
+// waits no longer than the patience lasts: what cannot be had is said in Conditions,
+// and tried again. It creates the directory, but not its parents. A record that
+// cannot be read is moved into the directory aside, with the reason beside it.
 func Open(o Options) (*Store, []Record) {
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
+	if o.mount == nil {
+		o.mount = openTree
+	}
 	s := &Store{
 		options: o,
-		disk:    &disk{directory: o.Directory, uid: o.UID},
+		disk:    &disk{directory: o.Directory, uid: o.UID, mount: o.mount},
+		life:    newLife(),
+		runs:    newRuns(o),
 		wake:    make(chan struct{}, 1),
+		opened:  make(chan struct{}),
 		done:    make(chan struct{}),
 		pending: map[unit.Name]*change{},
 	}
-	var records []Record
-	if o.Directory != "" {
-		if s.fault = s.disk.open(); s.fault == nil {
-			records, s.spoilt = s.disk.readAll()
-		}
-	}
 	go s.run()
-	return s, records
+	<-s.opened
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s, s.found
+}
+
+// Life is which life of the container this is, and how the one before ended; the zero value where that is not known (yet).
+func (s *Store) Life() engine.Life {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known
+}
+
+// End has Close note, when all else has been written, that this life of the container ended as it should, with a code.
+func (s *Store) End(code int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.code = &code
 }
 
 // Put asks for r to be kept, in place of an earlier record of the unit. It never
@@ -108,7 +162,11 @@ func Open(o Options) (*Store, []Record) {
 func (s *Store) Put(r Record, done func(error)) { s.change(r.Unit, &r, done) }
 
 // Delete asks for the unit's record to be forgotten, with the same promises as Put.
-func (s *Store) Delete(name unit.Name, done func(error)) { s.change(name, nil, done) }
+// The unit's run records are forgotten with it.
+func (s *Store) Delete(name unit.Name, done func(error)) {
+	s.runs.forget(name)
+	s.change(name, nil, done)
+}
 
 func (s *Store) change(name unit.Name, r *Record, done func(error)) {
 	c := &change{record: r}
@@ -116,17 +174,26 @@ func (s *Store) change(name unit.Name, r *Record, done func(error)) {
 		c.dones = append(c.dones, done)
 	}
 	s.mu.Lock()
-	closing := s.closing
-	if !closing {
+	var refusal error
+	switch {
+	case s.closing:
+		refusal = ErrClosed
+	case s.hung:
+		refusal = s.fault // it stays pending, but nobody can be told when that is over
+	}
+	dones := c.dones
+	if refusal != nil {
+		c.dones = nil
+	}
+	if !s.closing {
 		if old := s.pending[name]; old != nil {
 			c.dones = append(old.dones, c.dones...)
 		}
 		s.pending[name] = c
 	}
 	s.mu.Unlock()
-	if closing {
-		go c.tell(ErrClosed)
-		return
+	if refusal != nil {
+		go (&change{dones: dones}).tell(refusal)
 	}
 	s.nudge()
 }
@@ -157,7 +224,7 @@ func (s *Store) Conditions() []string {
 	for _, r := range s.spoilt {
 		all = append(all, r.condition)
 	}
-	return all
+	return append(all, s.runs.conditions()...)
 }
 
 // Close writes what is pending, and ends the store. When ctx ends first, the
@@ -168,6 +235,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.closing = true
 	s.mu.Unlock()
 	s.nudge()
+	runsErr := s.runs.close(ctx)
 	select {
 	case <-s.done:
 	case <-ctx.Done():
@@ -176,73 +244,11 @@ func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.pending) == 0 {
-		return nil
+		return runsErr
 	}
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(s.pending)) {
 		names = append(names, string(name))
 	}
 	return fmt.Errorf("cannot keep the desired state of %s: %w", strings.Join(names, ", "), s.fault)
-}
-
-// run is the store's goroutine: it does all the writing.
-func (s *Store) run() {
-	defer close(s.done)
-	defer s.disk.close()
-	delay := minRetry
-	for {
-		var again <-chan time.Time
-		if s.faulty() {
-			again = time.After(delay)
-		} else {
-			delay = minRetry
-		}
-		select {
-		case <-s.wake:
-		case <-again:
-			delay = min(2*delay, maxRetry)
-		}
-		if last := s.round(); last {
-			return
-		}
-	}
-}
-
-func (s *Store) faulty() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fault != nil
-}
-
-// round tries once to make all that is pending durable, and tells those who wait for it.
-func (s *Store) round() (last bool) {
-	before := s.Conditions()
-	s.mu.Lock()
-	batch, last := s.pending, s.closing
-	s.pending = map[unit.Name]*change{}
-	s.mu.Unlock()
-
-	failed, fault := map[unit.Name]error{}, error(nil)
-	if s.options.Directory != "" {
-		failed, fault = s.disk.write(batch)
-	}
-
-	s.mu.Lock()
-	s.fault = fault
-	for name, c := range batch {
-		if failed[name] == nil {
-			s.spoilt = slices.DeleteFunc(s.spoilt, func(r spoilt) bool { return r.unit == name })
-		} else if s.pending[name] == nil {
-			s.pending[name] = &change{record: c.record}
-		}
-	}
-	s.mu.Unlock()
-
-	for name, c := range batch {
-		c.tell(failed[name])
-	}
-	if s.options.Changed != nil && !slices.Equal(before, s.Conditions()) {
-		s.options.Changed()
-	}
-	return last
 }

@@ -146,7 +146,7 @@ func (s *Supervisor) assist(ctx context.Context, spec *unit.Spec, command []stri
 	said := make(chan string, 1)
 	go func() { said <- lastLine(read) }()
 	exited := make(chan unit.Exit, 1)
-	helper, err := s.o.Kernel.Start(l, Hooks{Exited: func(e unit.Exit) { exited <- e }})
+	helper, err := s.o.Kernel.Start(l, Hooks{Exited: func(e unit.Exit, _ unit.Usage) { exited <- e }})
 	write.Close()
 	if err != nil {
 		return err

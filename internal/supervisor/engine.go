@@ -43,7 +43,7 @@ func (s *Supervisor) Info(ctx context.Context) (engine.Info, error) {
 	info, err := ask(ctx, s, func(s *Supervisor, answer func(engine.Info, error)) {
 		info := engine.Info{
 			Version: s.o.Version, PID: os.Getpid(), UID: os.Geteuid(), Started: s.started,
-			ProcessSets: s.o.Kernel.Sets(), Stopping: s.stopping,
+			ProcessSets: s.o.Kernel.Sets(), Stopping: s.stopping, Life: s.o.Store.Life(),
 		}
 		if s.o.Conditions != nil {
 			info.Conditions = s.o.Conditions()
@@ -182,6 +182,7 @@ func (s *Supervisor) Signal(ctx context.Context, name unit.Name, sig unit.Signal
 			return
 		}
 		status := s.status(u)
+		u.books.send(sig, engine.ActorOf(ctx).String())
 		s.signal(u.run, sig, func(err error) {
 			if err != nil {
 				answer(engine.Status{}, engine.Errorf(engine.Internal, "cannot signal %s: %v", name, err))

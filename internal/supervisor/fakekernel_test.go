@@ -22,7 +22,7 @@ type fakeKernel struct {
 type obedient struct {
 	end    sync.Once
 	ended  chan struct{}
-	exited func(unit.Exit)
+	exited func(unit.Exit, unit.Usage)
 }
 
 func (k *fakeKernel) Start(l Launch, h Hooks) (Run, error) {
@@ -53,7 +53,7 @@ func (k *fakeKernel) Sets() string                          { return "none" }
 func (r *obedient) die(e unit.Exit) {
 	r.end.Do(func() {
 		close(r.ended)
-		r.exited(e)
+		r.exited(e, unit.Usage{})
 	})
 }
 

@@ -54,7 +54,7 @@ type Launch struct {
 // Hooks are told about what was started, as process.Hooks are.
 type Hooks struct {
 	Started func(Run)
-	Exited  func(unit.Exit)
+	Exited  func(unit.Exit, unit.Usage)
 }
 
 type kernel struct{ *process.Kernel }

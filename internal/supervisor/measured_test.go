@@ -113,7 +113,7 @@ func TestChainOfTwoStartsWithoutAFixedDelay(t *testing.T) {
 			for range 2 {
 				ended := make(chan struct{})
 				_, err := w.o.Kernel.Start(Launch{Command: process.Command{Path: path, Args: []string{"sleep", "0"}, Unit: "bare"}},
-					Hooks{Exited: func(unit.Exit) { close(ended) }})
+					Hooks{Exited: func(unit.Exit, unit.Usage) { close(ended) }})
 				if err != nil {
 					t.Fatal(err)
 				}

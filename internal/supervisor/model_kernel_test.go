@@ -302,7 +302,7 @@ func (r *fakeRun) die(e unit.Exit) {
 	k.after(lag(r.dice), func() {
 		k.results++
 		r.exitTold = true
-		r.hooks.Exited(told)
+		r.hooks.Exited(told, unit.Usage{})
 	})
 }
 
@@ -443,7 +443,7 @@ func (r *fakeRun) exitHelper(e unit.Exit) {
 	}
 	r.dead = true
 	r.k.results++
-	r.hooks.Exited(e)
+	r.hooks.Exited(e, unit.Usage{})
 	delete(r.of.helpers, r)
 	r.of.reportEmpty()
 }

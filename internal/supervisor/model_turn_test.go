@@ -56,7 +56,7 @@ func (r *swiftRun) end(e unit.Exit) {
 		r.k.mu.Lock()
 		delete(r.k.runs, r)
 		r.k.mu.Unlock()
-		r.hooks.Exited(e)
+		r.hooks.Exited(e, unit.Usage{})
 	})
 }
 

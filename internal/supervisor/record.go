@@ -33,6 +33,7 @@ type record struct {
 	run       Run       // of the current run, once it is executed
 	began     time.Time // when the current run was executed
 	last      *engine.RunEnd
+	books     books     // what is noted of the current run for its record
 	next      time.Time // when the armed timer that matters to a person fires
 	timers    [lifecycle.Timers]*time.Timer
 	endChecks func() // ends what asks for readiness or liveness; never nil
@@ -119,6 +120,7 @@ func (s *Supervisor) sorted() []*record {
 // reset forgets what belonged to the run before: none is under way, or a new one begins.
 func (s *Supervisor) reset(u *record) {
 	u.run, u.remaining, u.words, u.text, u.ailment = nil, nil, nil, "", ""
+	u.books = books{}
 	if u.socket != nil {
 		_ = u.socket.Close() // nobody is left who could use it
 		u.socket = nil

@@ -58,8 +58,13 @@ func (s *Supervisor) execute(u *record, spec *unit.Spec, command []string, numbe
 	}
 	hooks := Hooks{
 		Started: func(r Run) { s.spawned(u, number, r) },
-		Exited: func(e unit.Exit) {
-			s.happened(u, lifecycle.Event{Kind: lifecycle.Exited, Run: number, Exit: e})
+		Exited: func(e unit.Exit, used unit.Usage) {
+			s.do(func(s *Supervisor) {
+				if u.life.Run == number {
+					u.books.used = used
+				}
+				s.step(u, lifecycle.Event{Kind: lifecycle.Exited, Run: number, Exit: e})
+			})
 		},
 	}
 	if spec.Kind == unit.Main {

@@ -214,6 +214,9 @@ func howItEnded(end *engine.RunEnd) string {
 	case end.Cause == unit.TimedOut:
 		return "took too long" + after + ", and " + end.Exit.String()
 	}
+	if end.Sender == engine.SentByOOM {
+		after += ", because no memory was left"
+	}
 	return end.Exit.String() + after
 }
 

@@ -65,6 +65,12 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 func (s *Supervisor) moved(u *record, before *lifecycle.Unit) {
 	from, to := before.State, u.life.State
 	u.since, u.next = now(), zeroTime
+	switch {
+	case to == unit.Up:
+		u.books.ready = u.since
+	case from.Alive() && (!to.Alive() || u.life.Run != before.Run):
+		s.keepRun(u)
+	}
 	u.endChecks()
 	u.endChecks = func() {}
 	if !u.life.Alive() || u.life.Run != before.Run {
@@ -101,7 +107,7 @@ func ends(u lifecycle.Unit, e lifecycle.Event) bool {
 func (s *Supervisor) ended(u *record, killed bool, e lifecycle.Event) {
 	end := &engine.RunEnd{
 		Run: e.Run, Started: u.began, Ended: now(), Exit: e.Exit,
-		Cause: u.life.Cause, Asked: u.life.Asked, Killed: killed, Error: e.Err,
+		Cause: u.life.Cause, Asked: u.life.Asked, Killed: killed, Error: e.Err, Sender: u.books.sender(e.Exit.Signal),
 	}
 	if end.Cause == unit.Hung {
 		end.Detail = u.ailment
@@ -141,13 +147,17 @@ func (s *Supervisor) carryOut(u *record, f lifecycle.Effect) {
 	case lifecycle.Guard:
 		s.guard(u, f.Run)
 	case lifecycle.Dump:
+		u.books.send(u.spec.OnHang.Signal, unit.Policy.String())
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d hangs (%s): sending it %s, so that it may say where", u.spec.Name, f.Run, u.ailment, u.spec.OnHang.Signal))
 		s.signal(u.run, u.spec.OnHang.Signal, func(error) {}) // who has ended meanwhile does not hang any more
 	case lifecycle.Command:
+		u.books.endedBy(s.stopper(u))
 		spec, run := u.spec, u.run
 		s.errands.put(func(*Supervisor) { go s.stopCommand(u, spec, f.Run, run) }) // after what it may read of the stop
 	case lifecycle.Terminate:
 		run, target := u.run, u.spec.Stop.Target
+		u.books.endedBy(s.stopper(u))
+		u.books.send(f.Signal, s.stopper(u))
 		s.errands.put(func(*Supervisor) { run.Terminate(f.Signal, target) }) // after what it may read of the stop
 	case lifecycle.Sweep:
 		u.run.Sweep(
@@ -157,6 +167,7 @@ func (s *Supervisor) carryOut(u *record, f lifecycle.Effect) {
 	case lifecycle.Kill:
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d has not ended within its grace period: killing all of it", u.spec.Name, f.Run))
 		u.next = zeroTime
+		u.books.send(unit.SIGKILL, s.stopper(u))
 		u.run.Kill()
 	}
 }

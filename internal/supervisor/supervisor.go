@@ -156,13 +156,31 @@ func New(o Options) *Supervisor {
 
 // recall makes a unit what an earlier life of this container was asked for.
 func (s *Supervisor) recall(r store.Record) {
+	u := s.recalled(r)
+	if u == nil {
+		return
+	}
+	s.take(u, r)
+	if !r.Intent.Up {
+		u.life, _ = lifecycle.Next(u.spec, u.life, lifecycle.Event{Kind: lifecycle.Stop})
+	}
+}
+
+// take has a unit be what its record says.
+func (s *Supervisor) take(u *record, r store.Record) {
+	u.intent, u.by = r.Intent, r.Intent.Actor
+	u.created, u.undecided, u.prior = !r.Discovered, false, priorOf(s.templates[r.Unit.Template()], r.Intent)
+}
+
+// recalled is the unit of a record, made anew where it must be; nil where there can be none, or it is always wanted up.
+func (s *Supervisor) recalled(r store.Record) *record {
 	u, ok := s.units[r.Unit]
 	if t := s.templates[r.Unit.Template()]; !ok && t != nil && r.Discovered {
 		if t.Discover == nil && r.Gone.IsZero() {
 			r.Gone = s.started // nothing can bring it back but another configuration
 		}
 		s.remembered[r.Unit] = r
-		return
+		return nil
 	}
 	if !ok {
 		spec, err := s.instantiate(r.Unit)
@@ -171,18 +189,35 @@ func (s *Supervisor) recall(r store.Record) {
 		}
 		if err != nil {
 			s.o.Log.Warn("cannot bring back " + string(r.Unit) + ": " + err.Error())
-			return
+			return nil
 		}
 		u = s.add(&spec)
 	}
 	if u.spec.Kind == unit.Main {
-		return // it is always wanted up
+		return nil
 	}
-	u.intent, u.by = r.Intent, r.Intent.Actor
-	u.created, u.undecided, u.prior = !r.Discovered, false, priorOf(s.templates[r.Unit.Template()], r.Intent)
-	if !r.Intent.Up {
-		u.life, _ = lifecycle.Next(u.spec, u.life, lifecycle.Event{Kind: lifecycle.Stop})
-	}
+	return u
+}
+
+// Recall does that with records that could be read only after Boot. Who was asked something meanwhile keeps to that.
+func (s *Supervisor) Recall(records []store.Record) {
+	s.do(func(s *Supervisor) {
+		for _, r := range records {
+			u := s.recalled(r)
+			if u == nil || u.intent.Generation > 0 || u.removing {
+				continue
+			}
+			s.take(u, r)
+			k := lifecycle.Boot
+			if !r.Intent.Up {
+				k = lifecycle.Stop
+			}
+			if !s.stopping {
+				s.step(u, lifecycle.Event{Kind: k})
+			}
+			s.publish(u)
+		}
+	})
 }
 
 // do puts an event into the loop. What it changes is settled before the next one.
@@ -267,6 +302,7 @@ func (s *Supervisor) SignalMain(sig unit.Signal) {
 }
 
 func (s *Supervisor) passOn(u *record, sig unit.Signal) {
+	u.books.send(sig, "a signal to the container")
 	s.signal(u.run, sig, func(err error) {
 		if err != nil {
 			s.o.Log.Warn("cannot pass " + sig.String() + " on to main: " + err.Error())

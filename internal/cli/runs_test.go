@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+// history is two lives of gateway@a.
+func history() []engine.RunRecord {
+	run := func(life, number uint64, exit unit.Exit) engine.RunRecord {
+		began := time.Date(2026, 3, 1, 11, int(number), 0, 0, time.UTC)
+		return engine.RunRecord{
+			Unit: "gateway@a", Container: "c0ffee", Life: life, Ready: began.Add(800 * time.Millisecond), By: "uid 10000 (pintle\x1b[2J, pid 33)",
+			RunEnd: engine.RunEnd{Run: number, PID: 70, Started: began, Ended: began.Add(time.Minute), Exit: exit, Cause: unit.Crashed},
+			Usage:  unit.Usage{User: time.Second, System: 500 * time.Millisecond, MaxRSS: 3 << 20, Peak: 5 << 30}, Tail: []string{"its last line"},
+		}
+	}
+	asked := run(1, 1, unit.Exit{Signal: unit.SIGTERM})
+	asked.Asked, asked.Cause, asked.Sender = true, unit.Asked, engine.SentByPintle
+	oom := run(1, 2, unit.Exit{Signal: unit.SIGKILL})
+	oom.Sender, oom.By = engine.SentByOOM, ""
+	hung := run(1, 3, unit.Exit{Signal: unit.SIGKILL})
+	hung.Cause, hung.Killed, hung.Sender, hung.By = unit.Hung, true, engine.SentByPintle, "policy"
+	other := run(2, 1, unit.Exit{Signal: unit.SIGKILL})
+	other.Sender, other.By = engine.SentByOther, ""
+	never := engine.RunRecord{Unit: "gateway@a", RunEnd: engine.RunEnd{Run: 2, Exit: unit.Exit{Code: 127}, Cause: unit.CannotExecute, Error: "cannot find x\x1b[2J"}}
+	return []engine.RunRecord{asked, oom, hung, other, never}
+}
+
+// TestRuns: the table says of each run how, why and because of whom it ended; nothing that a run or a peer is called
+// reaches the terminal as a control sequence.
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	f := some()
+	f.runs = map[unit.Name][]engine.RunRecord{"gateway@a": history()}
+	got := pintle(t, f, "runs", "gateway@a")
+	want := strings.TrimPrefix(`
+LIFE  RUN  STARTED              READY  LASTED  CPU    MEMORY   END                                                      BY
+1     1    2026-03-01 11:01:00  0.8 s  1 min   1.5 s  5.0 GiB  was killed by SIGTERM                                    uid 10000 (pintle, pid 33)
+1     2    2026-03-01 11:02:00  0.8 s  1 min   1.5 s  5.0 GiB  was killed by SIGKILL (no memory was left)               -
+1     3    2026-03-01 11:03:00  0.8 s  1 min   1.5 s  5.0 GiB  was killed by SIGKILL (its grace period was over), hung  policy
+2     1    2026-03-01 11:01:00  0.8 s  1 min   1.5 s  5.0 GiB  was killed by SIGKILL (not sent by pintle)               -
+-     2    0001-01-01 00:00:00  -      0 s     -      -        cannot find x                                            -
+`, "\n")
+	if diff := cmp.Diff(result{0, want, ""}, got, cmp.AllowUnexported(result{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	got = pintle(t, f, "runs", "gateway@a", "-n", "2", "-o", "json")
+	var records []engine.RunRecord
+	if err := json.Unmarshal([]byte(got.stdout), &records); err != nil || !cmp.Equal(records, history()[3:]) {
+		t.Errorf("%v: %s", err, got.stdout)
+	}
+	if got := pintle(t, f, "runs", "gateway@b", "-o", "json"); got.stdout != "[]\n" {
+		t.Errorf("%q", got.stdout)
+	}
+}
+
+// TestWhyAcrossLives: who asks about a unit that has not run yet is told of its last run in a life before, and who asks
+// about main, how that life ended.
+func TestWhyAcrossLives(t *testing.T) {
+	t.Parallel()
+	f := some()
+	f.runs = map[unit.Name][]engine.RunRecord{"dashboard": history()[:2]}
+	f.info.Life = engine.Life{Container: "c0ffee", Number: 2, Before: engine.LifeKilled}
+	got := pintle(t, f, "why", "dashboard")
+	if !strings.Contains(got.stdout, "  Last:    in the container's life 1, run 2 (pid 70) was killed by SIGKILL (by the kernel: no memory was left) after 1 min, ") {
+		t.Errorf("%s", got.stdout)
+	}
+	if strings.Contains(got.stdout, "Before:") {
+		t.Errorf("it is not about the container:\n%s", got.stdout)
+	}
+	got = pintle(t, f, "why", "main")
+	if !strings.Contains(got.stdout, "  Before:  the container's life 1 was cut off: pintle, or the whole container, was killed (SIGKILL, or no memory was left).\n") {
+		t.Errorf("%s", got.stdout)
+	}
+}
