@@ -61,7 +61,7 @@ type runs struct {
 // runJob is one of: add a record, forget a unit, and answer a question.
 type runJob struct {
 	unit   unit.Name
-	record func() engine.RunRecord
+	record func() engine.RunRecord // may be asked again
 	forget bool
 	answer func([]engine.RunRecord, error)
 }
@@ -84,7 +84,8 @@ func newRuns(o Options) *runs {
 }
 
 // Ran asks for the record of a run to be kept. It never blocks. record is called
-// once, from another goroutine, and may wait for what it has to gather.
+// from another goroutine, and may wait for what it has to gather; where the disk
+// fails it may be called again.
 func (s *Store) Ran(name unit.Name, record func() engine.RunRecord) {
 	s.runs.put(runJob{unit: name, record: record})
 }
@@ -190,22 +191,31 @@ func (r *runs) serve() {
 		r.mu.Unlock()
 		var fault error
 		var left []runJob
+		var answers []func()
+		behind := map[unit.Name]bool{} // who has a record that is left: the next ones come after it
 		for _, job := range jobs {
 			switch {
 			case job.answer != nil:
-				job.answer(r.all(job.unit, left))
+				records, err := r.all(job.unit, left)
+				answers = append(answers, func() { job.answer(records, err) })
 			case job.forget:
+				delete(behind, job.unit)
 				left = slices.DeleteFunc(left, func(j runJob) bool { return j.unit == job.unit })
 				r.drop(job.unit)
+			case behind[job.unit]:
+				left = append(left, job)
 			default:
 				record := job.record()
 				if err := r.add(record); err != nil {
-					fault = err
+					fault, behind[job.unit] = err, true
 					left = append(left, runJob{unit: job.unit, record: func() engine.RunRecord { return record }})
 				}
 			}
 		}
 		r.settle(left, fault, len(jobs))
+		for _, answer := range answers {
+			answer()
+		}
 	}
 }
 
