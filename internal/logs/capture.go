@@ -24,7 +24,7 @@ type capture struct {
 	buf     *buffer       // borrowed while there is something to read
 	n       int           // bytes of it that the last read filled
 	end     error         // why reading ended; io.EOF at the stream's end
-	over    chan struct{} // closed when the last line is in the journal
+	over    chan struct{} // made by who waits, and closed when the last line is in the journal; the book guards it
 }
 
 // Capture reads r until its end, in a goroutine of its own, and closes it; every line belongs to the run. The stream is
@@ -35,7 +35,7 @@ type capture struct {
 // there is something to read, and Book.Close can end it. For another reader the same holds as far as its Close ends a
 // Read that waits.
 func (j *Journal) Capture(run uint64, stream string, r io.ReadCloser) {
-	c := &capture{journal: j, run: run, stream: stream, r: r, over: make(chan struct{})}
+	c := &capture{journal: j, run: run, stream: stream, r: r}
 	if !j.book.add(c) {
 		r.Close() // for reading only: nothing is lost by an error
 		return
@@ -46,16 +46,19 @@ func (j *Journal) Capture(run uint64, stream string, r io.ReadCloser) {
 // Drained waits until all that a run has written is in the journal, or ctx ends: whoever holds its pipes open may write more.
 func (j *Journal) Drained(ctx context.Context, run uint64) {
 	j.book.mu.Lock()
-	var open []*capture
+	var open []chan struct{}
 	for c := range j.book.captures {
 		if c.journal == j && c.run == run {
-			open = append(open, c)
+			if c.over == nil {
+				c.over = make(chan struct{})
+			}
+			open = append(open, c.over)
 		}
 	}
 	j.book.mu.Unlock()
-	for _, c := range open {
+	for _, over := range open {
 		select {
-		case <-c.over:
+		case <-over:
 		case <-ctx.Done():
 			return
 		}
@@ -69,7 +72,6 @@ func (c *capture) String() string {
 
 // drain reads until the end.
 func (c *capture) drain() {
-	defer close(c.over)
 	if f, ok := c.r.(*os.File); ok {
 		c.drainFile(f)
 	} else {
@@ -85,6 +87,10 @@ func (c *capture) drain() {
 	}
 	b.mu.Lock() // only now: Close must not end before the last line is there
 	open := b.remove(c)
+	if c.over != nil {
+		close(c.over)
+		c.over = nil
+	}
 	b.mu.Unlock()
 	if open {
 		c.r.Close() // for reading only: nothing is lost by an error
