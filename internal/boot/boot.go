@@ -191,7 +191,7 @@ func (c *container) start() error {
 	c.units = supervisor.New(supervisor.Options{
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
 		Load: c.reload, Records: records, Environ: environ, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Store: c.store,
-		Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil, Conditions: c.conditions,
+		Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
 	})
 	c.units.Boot()
 	if listenErr == nil {

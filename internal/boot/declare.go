@@ -1,14 +1,17 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"time"
 
 	"pintle/internal/config"
+	"pintle/internal/engine"
 	"pintle/internal/process"
 	"pintle/internal/supervisor"
 	"pintle/internal/unit"
@@ -124,4 +127,27 @@ func (c *container) openPlace(dir string) {
 		return
 	}
 	c.runDirectory = runs
+}
+
+// readRecords is how long the record of a unit's last run may take to be read for the boot report.
+const readRecords = time.Second
+
+// priorExit tells how a unit ended in the container's life before, as its last
+// record has it. A run that a life was cut off under left none, so nothing can be
+// called clean then.
+func (c *container) priorExit(name unit.Name) string {
+	life := c.store.Life()
+	if life.Before == engine.LifeKilled || life.Before == engine.LifeMachineDown {
+		return "unclean"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readRecords)
+	defer cancel()
+	runs, err := c.store.Runs(ctx, name, 1)
+	switch {
+	case err != nil || len(runs) == 0 || life.Before != engine.LifeClean || runs[0].Life >= life.Number:
+		return "unknown"
+	case runs[0].Asked && !runs[0].Killed || runs[0].Exit.Success():
+		return "clean"
+	}
+	return "unclean"
 }

@@ -33,24 +33,29 @@ func (s *Supervisor) report(f *search) {
 		names = append(names, u.spec.Name)
 	}
 	slices.Sort(names)
-	var text strings.Builder
+	lines := map[unit.Name]string{}
 	for _, name := range names {
 		u := s.units[name]
-		prior, action, exit := "None", "registered", "unknown"
+		prior, action := "None", "registered"
 		if u.prior != "" {
 			prior = oneWord(u.prior)
 		}
 		if u.intent.Up {
 			action = "started"
 		}
-		if s.o.PriorExit != nil {
-			exit = s.o.PriorExit(name)
-		}
-		fmt.Fprintf(&text, "%s profile=%s prior_state=%s action=%s prior_exit=%s\n",
-			now().Format("2006-01-02T15:04:05-0700"), name.Instance(), prior, action, exit)
+		lines[name] = fmt.Sprintf("%s profile=%s prior_state=%s action=%s",
+			now().Format("2006-01-02T15:04:05-0700"), name.Instance(), prior, action)
 	}
-	file, user := f.t.BootReport, f.t.Spec.User
-	go func() {
+	file, user, priorExit := f.t.BootReport, f.t.Spec.User, s.o.PriorExit
+	go func() { // how a unit ended may have to be read from the disk
+		var text strings.Builder
+		for _, name := range names {
+			exit := "unknown"
+			if priorExit != nil {
+				exit = priorExit(name)
+			}
+			fmt.Fprintf(&text, "%s prior_exit=%s\n", lines[name], exit)
+		}
 		if err := appendAs(s.o.Accounts, user, file, text.String()); err != nil {
 			s.o.Log.Warn(err.Error())
 		}
