@@ -62,6 +62,8 @@ func cause(s engine.Status) string {
 			return "it was asked to end"
 		case s.Kind == unit.Oneshot && l.Exit.Success():
 			return "its work was done"
+		case l.Exit.Signal != 0 && l.Sender == engine.SentByPintle:
+			return "somebody sent that by way of pintle"
 		}
 		return "nobody had asked for that"
 	}

@@ -439,7 +439,7 @@ services:
 `,
 		"user: hermes\n\nservices", "user: hermes\n  environment: {MAIN_KEY: hunter2-main}\n\nservices",
 		`{HERMES_SUPERVISED_CHILD: "1"}`, `{HERMES_SUPERVISED_CHILD: "1", GATEWAY_KEY: hunter2-template, FROM_CONTAINER: "${CONTAINER_KEY}"}`,
-		"gateway, run, --replace]}", "gateway, run, --replace], environment: {DEFAULT_KEY: hunter2-override}}",
+		"gateway, run, --replace],", "gateway, run, --replace], environment: {DEFAULT_KEY: hunter2-override}}",
 	)
 	c := boot(t, dockertest.Options{Image: image, Flags: []string{"-e", "CONTAINER_KEY=hunter2-container"}}, "sh", "-c", "test -n \"$MAIN_KEY\" && exec sleep infinity")
 	becomes(t, c, "probe", unit.Up)
@@ -558,7 +558,7 @@ templates:
 		{"hermes", "gateway@killed", []string{
 			`^gateway@killed has been up for .*, in run 2`,
 			`Why: +started again after run 1 was killed by SIGKILL`,
-			`Last: +run 1 .* was killed by SIGKILL \(sent by somebody, or by the kernel for lack of memory\)`,
+			`Last: +run 1 .* was killed by SIGKILL .*; somebody sent that by way of pintle`,
 			`nobody had asked for that`}},
 		{"hermes", "gateway@crashing", []string{
 			`^gateway@crashing is down between two runs for .*: it will be started again\.`,

@@ -106,7 +106,7 @@ func TestPreparedUsersRefuseBadIDs(t *testing.T) {
 			t.Parallel()
 			r := dockertest.Run(t, dockertest.Options{Flags: []string{"-e", bad}}, "true")
 			name, _, _ := strings.Cut(bad, "=")
-			says(t, r, 125, "/etc/pintle/pintle.yaml:37:", "cannot use prepare.users.hermes.", "the value from "+name)
+			says(t, r, 125, "/etc/pintle/pintle.yaml:", "cannot use prepare.users.hermes.", "the value from "+name)
 		})
 	}
 }
