@@ -109,6 +109,7 @@ type container struct {
 	kernel *process.Kernel
 	logs   *logs.Book
 	store  *store.Store
+	leases *store.Keeper
 	units  *supervisor.Supervisor
 	// runDirectory is where runs talk to pintle; "" where there is no place for it.
 	runDirectory string
@@ -167,17 +168,22 @@ func (c *container) start() error {
 	}
 	c.fixedConditions(listenErr)
 	changed := make(chan struct{}, 1)
+	notice := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
 	late := make(chan []store.Record, 1)
 	var records []store.Record
 	c.store, records = store.Open(store.Options{
 		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(),
-		Changed: func() {
-			select {
-			case changed <- struct{}{}:
-			default:
-			}
-		},
-		Late: func(records []store.Record) { late <- records },
+		Changed: notice,
+		Late:    func(records []store.Record) { late <- records },
+	})
+	c.leases = store.NewKeeper(store.KeeperOptions{
+		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(), Noticed: notice,
+		Changed: func(name unit.Name) { c.units.LeaseChanged(name) },
 	})
 	if life := c.store.Life(); life.Before != engine.LifeClean && life.String() != "" {
 		c.say.log.Warn("this container has started before, and " + life.String())
@@ -190,8 +196,9 @@ func (c *container) start() error {
 	d := c.declarations(c.config.Load(), c.main)
 	c.units = supervisor.New(supervisor.Options{
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
-		Load: c.reload, Records: records, Environ: environ, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Store: c.store,
-		Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
+		Load: c.reload, Records: records, Environ: environ, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs,
+		Store: c.store, Leases: c.leases, Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil,
+		Conditions: c.conditions, PriorExit: c.priorExit,
 	})
 	c.units.Boot()
 	if listenErr == nil {

@@ -25,7 +25,7 @@ func (c *container) fixedConditions(listenErr error) {
 
 // conditions are all the things that are not as they should be.
 func (c *container) conditions() []string {
-	return slices.Concat(c.fixed, c.store.Conditions(), c.logs.Conditions())
+	return slices.Concat(c.fixed, c.store.Conditions(), c.leases.Conditions(), c.logs.Conditions())
 }
 
 // sayConditions says them, now and whenever they may have changed, until the container ends.

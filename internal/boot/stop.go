@@ -165,6 +165,7 @@ func (c *container) end() int {
 		_ = c.server.Close() // the socket is of no use any more, whatever it says
 	}
 	c.units.Close()
+	c.closeWithin(writeStore, c.leases.Close)
 	code, message := c.code()
 	c.store.End(code)
 	c.closeWithin(writeStore, c.store.Close)

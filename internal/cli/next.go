@@ -57,6 +57,8 @@ func nextOfWaiting(s engine.Status, in string) string {
 		return "it starts once " + afterThose(s) + "."
 	case unit.AwaitsTurn:
 		return "it starts once one of the starts that are under way is over."
+	case unit.AwaitsLease:
+		return "it starts once no other container runs it."
 	case unit.AwaitsCalm:
 		if s.Next.IsZero() {
 			return "it starts once the pause is over."
@@ -75,6 +77,8 @@ func nextOfStopping(s engine.Status) string {
 		return "it is down once no process of this run is left"
 	case s.Reason == unit.Asked, s.Reason == unit.DependencyRestarted:
 		return "the next run starts once no process of this one is left"
+	case s.Reason == unit.LostLease:
+		return "it waits for its lease once no process of this run is left"
 	case s.Reason == unit.Changed:
 		return "the next run starts, as it is declared now, once no process of this one is left"
 	}

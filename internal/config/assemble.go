@@ -32,6 +32,7 @@ func assemble(documents []*document, r *report) *Config {
 	d, units := a.merge(documents)
 	c := &Config{
 		Governor:       governor(d.Governor),
+		Role:           d.Role.text,
 		StateDirectory: d.StateDirectory.text,
 		StopTimeout:    d.StopTimeout.or(DefaultStopTimeout),
 	}
@@ -46,7 +47,7 @@ func assemble(documents []*document, r *report) *Config {
 		case u.service != nil:
 			c.Services = append(c.Services, a.service(u.text, u.service))
 		default:
-			c.Templates = append(c.Templates, a.template(u.text, u.template))
+			c.Templates = append(c.Templates, a.template(u.text, u.template, c.Role))
 		}
 	}
 	byName := func(a, b unit.Spec) int { return cmp.Compare(a.Name, b.Name) }
@@ -77,6 +78,11 @@ func (a *assembler) merge(documents []*document) (document, []declared) {
 			a.again("governor", all.Governor.At, d.Governor.At)
 		} else if d.Governor != nil {
 			all.Governor = d.Governor
+		}
+		if d.Role.given() && all.Role.given() {
+			a.again("role", all.Role.at, d.Role.at)
+		} else if d.Role.given() {
+			all.Role = d.Role
 		}
 		if d.StateDirectory.given() && all.StateDirectory.given() {
 			a.again("state_directory", all.StateDirectory.at, d.StateDirectory.at)

@@ -7,7 +7,7 @@ import (
 )
 
 // template makes a template, and checks the instances that it names.
-func (a *assembler) template(name string, t *templateSection) unit.Template {
+func (a *assembler) template(name string, t *templateSection, role string) unit.Template {
 	path := place{path: "templates"}.key(name, Position{}).path
 	out := unit.Template{
 		Name:    name,
@@ -21,6 +21,8 @@ func (a *assembler) template(name string, t *templateSection) unit.Template {
 	if in == nil {
 		in = &instancesSection{}
 	}
+	out.Spec.Exclusive = in.Exclusive.on
+	a.roles(&out, path+".instances.roles", in.Roles, role)
 	out.Max = in.Max.or(unit.DefaultMax)
 	if in.Names.given() {
 		out.Names = in.Names.names
@@ -87,4 +89,30 @@ func (a *assembler) instance(t *unit.Template, at place, name, shown, allowed st
 		return false
 	}
 	return true
+}
+
+// roles switches a template off in containers that are not to run its instances.
+func (a *assembler) roles(t *unit.Template, path string, roles []role, own string) {
+	for i := range roles {
+		r := &roles[i]
+		switch {
+		case !r.given():
+		case slices.Contains(t.Roles, r.text):
+			a.failf(r.at, "cannot use %s[%d]: %s is listed twice", path, i, r.shown())
+		default:
+			t.Roles = append(t.Roles, r.text)
+		}
+	}
+	if len(t.Roles) == 0 || slices.Contains(t.Roles, own) {
+		return
+	}
+	is := "this container has no role"
+	if own != "" {
+		is = "this container's role is " + own
+	}
+	owns := "owns"
+	if len(t.Roles) > 1 {
+		owns = "own"
+	}
+	t.Spec.Enabled = unit.Switch{Because: is + ", and only " + listed(t.Roles, "and") + " " + owns + " it"}
 }

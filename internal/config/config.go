@@ -42,6 +42,8 @@ type Config struct {
 	Prepare unit.Prepare
 	// Governor bounds what all units do together; no field of it is zero.
 	Governor unit.Governor
+	// Role is what this container is among those that share the state directory; empty where nobody says.
+	Role string
 	// StateDirectory is absolute; empty means that state is kept in memory only.
 	StateDirectory string
 	// StopTimeout is the budget of a whole stop.

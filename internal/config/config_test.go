@@ -101,7 +101,7 @@ func TestReference(t *testing.T) {
 		}
 		keys = append(keys, n.Key)
 	}
-	wantKeys := []string{"templates.gateway.log", "templates.gateway.instances.exclusive"}
+	wantKeys := []string{"templates.gateway.log"}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
 		t.Errorf("notices, want -, got +:\n%s", diff)
 	}

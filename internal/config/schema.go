@@ -19,6 +19,7 @@ type document struct {
 	Templates      map[key]templateSection `yaml:"templates"`
 	Prepare        *prepareSection         `yaml:"prepare"`
 	Governor       *governorSection        `yaml:"governor"`
+	Role           role                    `yaml:"role"`
 	StateDirectory directory               `yaml:"state_directory"`
 	StopTimeout    duration                `yaml:"stop_timeout"`
 }
@@ -158,7 +159,8 @@ type instancesSection struct {
 	Discover   *discoverSection    `yaml:"discover"`
 	IntentFrom *intentFromSection  `yaml:"intent_from"`
 	BootReport file                `yaml:"boot_report"`
-	Exclusive  flag                `yaml:"exclusive,later"`
+	Exclusive  flag                `yaml:"exclusive"`
+	Roles      []role              `yaml:"roles"`
 }
 
 type overrideSection struct {

@@ -40,6 +40,7 @@ func (c *Config) Show(w io.Writer) error {
 	}
 	p.prepare(&c.Prepare)
 	p.governor(c.Governor)
+	p.text(0, "role", c.Role)
 	if c.StateDirectory != "" {
 		p.line(0, "state_directory: %s", plain(c.StateDirectory))
 	}
@@ -108,6 +109,16 @@ func (p *printer) template(level int, t *unit.Template) {
 	}
 	p.line(level+1, "initial: %s", t.Initial)
 	p.discovery(level+1, t)
+	if t.Spec.Exclusive {
+		p.line(level+1, "exclusive: true")
+	}
+	if len(t.Roles) > 0 {
+		because := ""
+		if !t.Spec.Enabled.On {
+			because = "  # " + t.Spec.Enabled.Because
+		}
+		p.line(level+1, "roles: %s%s", flowList(t.Roles), because)
+	}
 	if len(t.Overrides) == 0 {
 		return
 	}

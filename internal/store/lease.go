@@ -138,6 +138,13 @@ func (l *leases) over(name unit.Name, wanted bool) {
 	}
 }
 
+// lose gives up relying on a unit's lease, until its run has ended.
+func (l *leases) lose(name unit.Name) {
+	if u := l.units[name]; u != nil && u.held.Fence > 0 {
+		u.lost = true
+	}
+}
+
 func (l *leases) release(u *lease) {
 	if u.held.Fence > 0 {
 		l.given = append(l.given, u.held)
@@ -177,6 +184,7 @@ func (l *leases) turn() {
 		case u.lost:
 		case u.held.Fence > 0:
 			u.lost = !highest.same(u.held)
+		case l.now()-begin >= l.rule.Beat: // what many claims take must not cost those that are held
 		case l.may(u, highest):
 			if c := (claim{Unit: name, Fence: highest.Fence + 1, Owner: l.owner}); l.files.Claim(c) == nil {
 				made = append(made, c)

@@ -18,8 +18,8 @@
 //	lives/HOSTNAME.json  the present life of this container, or how the last one ended
 //	aside/               what could not be read, each beside the reason (.why); the newest 32
 //
-// The directory leases is there for units that one container at a time may run: see
-// lease.go. Nobody uses it yet.
+// The directory leases says which container may run a unit that one at a time may
+// run: see Keeper.
 //
 // It does not say what an intent means. A run record is no promise: the latest may
 // be lost in a crash of the machine, and an old one makes room for a new one. Two

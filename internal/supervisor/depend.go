@@ -163,6 +163,8 @@ func (s *Supervisor) admit(u *record) {
 		s.step(u, lifecycle.Event{Kind: lifecycle.Refused})
 	case prospect == lifecycle.Pending:
 		s.hold(u, unit.AwaitsDependency)
+	case !s.hasLease(u):
+		s.hold(u, unit.AwaitsLease)
 	case s.paused(u):
 		if !u.calmed {
 			u.calmed = true

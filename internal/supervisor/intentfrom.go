@@ -100,7 +100,9 @@ func (s *Supervisor) decide(f *search, instance string, a *said) {
 	}
 	if a != nil {
 		u.prior = a.value
-		s.o.Store.Put(s.recordOf(u), nil)
+		if u.owed = u.intent.Up && !s.mayKeep(u); !u.owed {
+			s.o.Store.Put(s.recordOf(u), nil)
+		}
 	}
 }
 

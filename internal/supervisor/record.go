@@ -59,6 +59,10 @@ type record struct {
 	// slot is set while its start counts as under way, at most until slotTimer fires.
 	slot      bool
 	slotTimer *time.Timer
+	// wants is set while the lease of an exclusive unit is held, or wanted.
+	wants bool
+	// owed is set while the store does not have its intent, because another container may run it.
+	owed bool
 	// halted is set once it was its turn to end, in a container that ends.
 	halted bool
 }

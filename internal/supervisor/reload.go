@@ -240,6 +240,7 @@ func rulesThatDiffer(differ func(a, b *unit.Spec) []string, was, is *unit.Templa
 		"instances.discover": !reflect.DeepEqual(was.Discover, is.Discover),
 		// The latter two are looked at when an instance is first seen, and when the container starts.
 		"instances.intent_from": !reflect.DeepEqual(was.IntentFrom, is.IntentFrom),
+		"instances.roles":       !slices.Equal(was.Roles, is.Roles),
 		"instances.boot_report": was.BootReport != is.BootReport,
 		"overrides":             !reflect.DeepEqual(was.Overrides, is.Overrides),
 	} {
@@ -256,7 +257,7 @@ func rulesThatDiffer(differ func(a, b *unit.Spec) []string, was, is *unit.Templa
 func replacesRun(a, b *unit.Spec) bool {
 	return !slices.Equal(a.Command, b.Command) || a.User != b.User || !slices.Equal(a.EnvFiles, b.EnvFiles) ||
 		!maps.Equal(a.Environment, b.Environment) || a.WorkingDir != b.WorkingDir ||
-		!reflect.DeepEqual(a.Attributes, b.Attributes) || fdOf(a) != fdOf(b) || talks(a) != talks(b) || notifies(a) != notifies(b) || a.Watchdog != b.Watchdog || a.Kind != b.Kind
+		!reflect.DeepEqual(a.Attributes, b.Attributes) || fdOf(a) != fdOf(b) || talks(a) != talks(b) || notifies(a) != notifies(b) || a.Watchdog != b.Watchdog || a.Exclusive != b.Exclusive || a.Kind != b.Kind
 }
 
 func fdOf(s *unit.Spec) int {
@@ -376,6 +377,7 @@ func (s *Supervisor) renew(u *record) {
 	}
 	s.touch(u)
 	s.touchDependents(u)
+	s.settleLease(u)
 }
 
 // intendBy lets an event happen to a unit whose reason is not that somebody asked just for it.

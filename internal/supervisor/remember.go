@@ -21,7 +21,12 @@ func (s *Supervisor) remember(u *record, gone time.Time) {
 	if u.intent.Generation == 0 {
 		return
 	}
-	s.keepGone(store.Record{Unit: u.spec.Name, Intent: u.intent, Discovered: true, Gone: gone})
+	r := store.Record{Unit: u.spec.Name, Intent: u.intent, Discovered: true, Gone: gone}
+	if u.intent.Up && !s.mayKeep(u) {
+		s.remembered[r.Unit] = r
+		return
+	}
+	s.keepGone(r)
 }
 
 func (s *Supervisor) keepGone(r store.Record) {

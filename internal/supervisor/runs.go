@@ -53,7 +53,7 @@ func (b *books) sender(sig unit.Signal) engine.Sender {
 
 // keepRun has the store keep the record of a unit's run, of which nothing is left.
 func (s *Supervisor) keepRun(u *record) {
-	if u.last == nil || u.last.Run != u.life.Run || u.removing {
+	if u.last == nil || u.last.Run != u.life.Run || u.removing || !s.mayKeep(u) {
 		return
 	}
 	life := s.o.Store.Life()

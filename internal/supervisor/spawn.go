@@ -183,12 +183,15 @@ func (s *Supervisor) environment(spec *unit.Spec, run uint64, id *process.Identi
 // introduce says of a run what it may want to know. What a pintle or a service
 // manager outside this container said to pintle is not the run's, but main's.
 func (s *Supervisor) introduce(env map[string]string, spec *unit.Spec, run uint64) {
-	for _, name := range []string{"PINTLE_MARK", "PINTLE_TEMPLATE", "PINTLE_INSTANCE", "PINTLE_STOP_FILE", "PINTLE_MAIN_PID"} {
+	for _, name := range []string{"PINTLE_MARK", "PINTLE_TEMPLATE", "PINTLE_INSTANCE", "PINTLE_STOP_FILE", "PINTLE_MAIN_PID", "PINTLE_FENCE"} {
 		delete(env, name) // of a run of an outer pintle
 	}
 	env["PINTLE_UNIT"], env["PINTLE_RUN"] = string(spec.Name), strconv.FormatUint(run, 10)
 	if spec.Name.Template() != "" {
 		env["PINTLE_TEMPLATE"], env["PINTLE_INSTANCE"] = spec.Name.Template(), spec.Name.Instance()
+	}
+	if fence := s.fence(spec); fence > 0 {
+		env["PINTLE_FENCE"] = strconv.FormatUint(fence, 10)
 	}
 	env["PINTLE_STOP_GRACE"] = strconv.FormatFloat(spec.Stop.Grace.Seconds(), 'f', -1, 64)
 	if file := s.stopFile(spec.Name, run); file != "" {

@@ -62,6 +62,10 @@ func (s *Supervisor) because(u *record) string {
 			text += "; it " + howItEnded(u.last)
 		}
 		return text
+	case unit.AwaitsLease:
+		return s.leaseBecause(u)
+	case unit.LostLease:
+		return u.lostBecause()
 	case unit.NotReady:
 		return u.notReadyBecause()
 	case unit.Working:

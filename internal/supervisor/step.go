@@ -37,6 +37,7 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	for _, f := range effects {
 		s.carryOut(u, f)
 	}
+	s.settleLease(u)
 	switch {
 	case u.removing && !u.life.Alive():
 		s.drop(u)

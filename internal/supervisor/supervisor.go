@@ -45,7 +45,9 @@ type Options struct {
 	Kernel   Kernel
 	Logs     *logs.Book
 	Store    *store.Store
-	Log      *slog.Logger
+	// Leases are asked for before an exclusive unit runs; nil where none can be had, and nothing is exclusive.
+	Leases Leases
+	Log    *slog.Logger
 	// RunDirectory is where runs have their sockets, and find why and until when they are being stopped; empty for
 	// nowhere. It is pintle's alone to write.
 	RunDirectory string

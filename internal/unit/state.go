@@ -41,6 +41,8 @@ const (
 	AwaitsTurn Reason = "awaits-turn"
 	// AwaitsCalm: many units failed together, and restarts pause.
 	AwaitsCalm Reason = "awaits-calm"
+	// AwaitsLease: it is exclusive, and this container does not hold its lease (yet).
+	AwaitsLease Reason = "awaits-lease"
 	// NotReady: the run has begun, and readiness is waited for.
 	NotReady Reason = "not-ready"
 	// Working: a oneshot has begun and has not ended.
@@ -67,6 +69,8 @@ const (
 	DependencyFailed Reason = "dependency-failed"
 	// DependencyRestarted: a unit that it restarts with began anew.
 	DependencyRestarted Reason = "dependency-restarted"
+	// LostLease: it is exclusive, and this container was not sure any more that no other runs it.
+	LostLease Reason = "lost-lease"
 	// Changed: a reload gave it another declaration.
 	Changed Reason = "changed"
 	// Dropped: a reload took its declaration away.

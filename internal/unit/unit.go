@@ -80,6 +80,8 @@ type Spec struct {
 	Stop   Stop
 	// Down is the command of a oneshot that undoes what Command did, on the way down; empty for none.
 	Down []string
+	// Exclusive has one container at a time run the unit, of all those that share the state directory.
+	Exclusive bool
 	// Required is set for a oneshot without which the container must not run.
 	Required bool
 	Labels   map[string]string
@@ -148,6 +150,8 @@ type Template struct {
 	IntentFrom *IntentSource
 	// BootReport is the file that gets a line for each instance when the container starts; "" for none.
 	BootReport string
+	// Roles are those of the containers that may run instances; nil for any.
+	Roles []string
 }
 
 // Override is what one instance has different from its template; zero fields change nothing.

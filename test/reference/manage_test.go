@@ -411,8 +411,7 @@ func TestConfigCheckAndShow(t *testing.T) {
 	for _, user := range []string{"root", "hermes", "12345"} {
 		r := pintle(c, user, "config", "check")
 		says(t, r, 0, "configuration is valid",
-			"/etc/pintle/pintle.yaml:23:5: templates.gateway.log is not supported yet",
-			"templates.gateway.instances.exclusive is not supported yet")
+			"/etc/pintle/pintle.yaml:23:5: templates.gateway.log is not supported yet")
 		r = pintle(c, user, "config", "show")
 		says(t, r, 0, "enabled: true  # HERMES_DASHBOARD is on", `names: "[a-z0-9][a-z0-9_-]{0,62}"`, "state_directory: /opt/data/.pintle", "stop_timeout: 9s")
 	}
@@ -439,7 +438,7 @@ services:
 `,
 		"user: hermes\n\nservices", "user: hermes\n  environment: {MAIN_KEY: hunter2-main}\n\nservices",
 		`{HERMES_SUPERVISED_CHILD: "1"}`, `{HERMES_SUPERVISED_CHILD: "1", GATEWAY_KEY: hunter2-template, FROM_CONTAINER: "${CONTAINER_KEY}"}`,
-		"gateway, run, --replace],", "gateway, run, --replace], environment: {DEFAULT_KEY: hunter2-override}}",
+		"gateway, run, --replace],", "gateway, run, --replace], environment: {DEFAULT_KEY: hunter2-override},",
 	)
 	c := boot(t, dockertest.Options{Image: image, Flags: []string{"-e", "CONTAINER_KEY=hunter2-container"}}, "sh", "-c", "test -n \"$MAIN_KEY\" && exec sleep infinity")
 	becomes(t, c, "probe", unit.Up)

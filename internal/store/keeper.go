@@ -1,0 +1,333 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pintle/internal/unit"
+)
+
+// Keeper keeps the leases of the units that one container at a time may run: see
+// lease.go for what they promise. None of its methods waits for a disk: a goroutine
+// has a worker take a turn every Beat, and when something is asked for. A lease that
+// was held, and is not any more, is lost for good, also where the disk says otherwise
+// later: the run that was begun by it is being killed by then.
+type Keeper struct {
+	options KeeperOptions
+	rule    leaseRule
+	clock   func() time.Duration
+	desk    *leaseDesk // used by one worker at a time, and by nobody else
+
+	wake chan struct{} // holds one token when there is something to do
+	done chan struct{} // closed when the goroutine has ended
+
+	mu sync.Mutex // guards what follows; never held during I/O or a callback
+	// orders are what the next turn does first, batch the number of that turn.
+	orders []order
+	batch  uint64
+	wishes map[unit.Name]*wish
+	// confirmed is when the last turn that was sure of all leases began.
+	confirmed time.Duration
+	// busy is set while turns are needed, though nobody asks for anything.
+	busy bool
+	// begun is when the latest turn began, working is set until it has ended, and fault is what kept it from its work.
+	begun   time.Duration
+	working bool
+	fault   error
+	closing bool
+}
+
+// KeeperOptions say where and for whom to keep leases.
+type KeeperOptions struct {
+	// Directory is the state directory that the containers share. When empty, every wish is granted, with fence 0.
+	Directory string
+	// UID is pintle's own (effective) user.
+	UID int
+	// Changed is called after a unit's lease was won or lost, Noticed after the text of Conditions changed; both from the
+	// keeper's goroutine, and neither is nil.
+	Changed func(unit.Name)
+	Noticed func()
+	// Patience is how long the disk may take before a condition says so; 0 means DefaultPatience.
+	Patience time.Duration
+
+	mount func(directory string, uid int, dirs ...string) (volume, error) // openTree, but in tests
+	rule  leaseRule                                                       // defaultLeaseRule, but in tests
+}
+
+// wish is a unit that is wanted, or runs.
+type wish struct {
+	// since is the first turn that knows what was last asked of it: what an earlier one brings back is of no interest.
+	since uint64
+	leaseView
+	// told is set once somebody was told that it is held, lost when that ended, and reported is what Changed last told.
+	told, lost, reported bool
+}
+
+// order is something that was asked for.
+type order func(*leases)
+
+// NewKeeper starts a keeper.
+func NewKeeper(o KeeperOptions) *Keeper {
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
+	if o.mount == nil {
+		o.mount = openTree
+	}
+	if o.rule == (leaseRule{}) {
+		o.rule = defaultLeaseRule
+	}
+	began := now()
+	k := &Keeper{
+		options: o, rule: o.rule, clock: func() time.Duration { return now().Sub(began) },
+		wake: make(chan struct{}, 1), done: make(chan struct{}), wishes: map[unit.Name]*wish{}, batch: 1,
+	}
+	k.begun = -o.rule.Beat
+	if o.Directory == "" {
+		close(k.done)
+		return k
+	}
+	k.desk = newLeaseDesk(o, k.clock)
+	go k.run()
+	return k
+}
+
+// Want asks for a unit's lease, until Release.
+func (k *Keeper) Want(name unit.Name) {
+	k.order(name, func(l *leases) { l.want(name) }, func(w *wish) *wish {
+		if w == nil {
+			return &wish{}
+		}
+		return w
+	})
+}
+
+// Release tells that nothing of the unit runs, and that nobody wants it to run here. It may be called of any unit.
+func (k *Keeper) Release(name unit.Name) {
+	k.order(name, func(l *leases) { l.over(name, false) }, func(*wish) *wish { return nil })
+}
+
+// Ended tells that nothing runs any more by a lease that was lost. It is tried for again from then on.
+func (k *Keeper) Ended(name unit.Name) {
+	k.order(name, func(l *leases) { l.lose(name); l.over(name, true) }, func(w *wish) *wish {
+		if w == nil || !w.lost {
+			return w
+		}
+		return &wish{}
+	})
+}
+
+// order notes what is asked of a unit, where that makes a difference.
+func (k *Keeper) order(name unit.Name, o order, change func(*wish) *wish) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := k.wishes[name]
+	after := change(before)
+	if after == before || k.closing {
+		return
+	}
+	if k.options.Directory == "" && len(k.wishes) == 0 {
+		go k.options.Noticed()
+	}
+	if after == nil {
+		delete(k.wishes, name)
+	} else {
+		after.since = k.batch
+		k.wishes[name] = after
+	}
+	if k.options.Directory != "" {
+		k.orders = append(k.orders, o)
+		k.nudge()
+	}
+}
+
+// Holds tells whether a unit may run now. The fence is that of its lease, also of one that was lost until its run has
+// ended; 0 where there is none.
+func (k *Keeper) Holds(name unit.Name) (fence uint64, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.wishes[name]
+	if w == nil {
+		return 0, false
+	}
+	if ok = k.holds(w, k.clock()); ok != w.reported {
+		k.nudge()
+	}
+	if !w.told {
+		return 0, ok
+	}
+	return w.fence, ok
+}
+
+// holds is called with the mutex held.
+func (k *Keeper) holds(w *wish, at time.Duration) bool {
+	if k.options.Directory == "" {
+		return true
+	}
+	held := !w.lost && !w.expired && w.fence > 0 && at >= w.from && at-k.confirmed < k.rule.Hold
+	w.lost = w.lost || w.told && !held
+	w.told = w.told || held
+	return held
+}
+
+// Holder names the container that holds a unit's lease, and the fence; "" where it is not known that another does.
+func (k *Keeper) Holder(name unit.Name) (host string, fence uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	w := k.wishes[name]
+	if w == nil || w.other.Fence == 0 {
+		return "", 0
+	}
+	if w.other.Host == "" {
+		return "of an unknown name", w.other.Fence
+	}
+	return w.other.Host, w.other.Fence
+}
+
+// Conditions are the things that are not as they should be, each one sentence.
+func (k *Keeper) Conditions() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case len(k.wishes) == 0:
+	case k.options.Directory == "":
+		return []string{"exclusive units are not exclusive: there is no state_directory that containers could share"}
+	case k.working && k.clock()-k.begun >= k.options.Patience:
+		return []string{fmt.Sprintf("exclusive units wait: cannot use %s: it has not answered for %s", k.options.Directory, unit.Span(k.options.Patience))}
+	case k.fault != nil:
+		return []string{fmt.Sprintf("exclusive units wait: %v", k.fault)}
+	}
+	return nil
+}
+
+// Close has what was released be so on disk, and ends the keeper. What was not
+// released is left to be taken over: it may have a run that does not end even by SIGKILL.
+func (k *Keeper) Close(ctx context.Context) error {
+	k.mu.Lock()
+	k.closing = true
+	k.nudge()
+	k.mu.Unlock()
+	select {
+	case <-k.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cannot release leases in time: %w", context.Cause(ctx))
+	}
+}
+
+func (k *Keeper) nudge() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run is the keeper's goroutine.
+func (k *Keeper) run() {
+	defer close(k.done)
+	back := make(chan leaseOutcome, 1)
+	var conditions []string
+	for {
+		k.begin(back)
+		again := time.NewTimer(k.tell())
+		if c := k.Conditions(); !slices.Equal(c, conditions) {
+			conditions = c
+			k.options.Noticed()
+		}
+		select {
+		case <-k.wake:
+		case <-again.C:
+		case o := <-back:
+			k.settle(o)
+			if o.last {
+				again.Stop()
+				return
+			}
+		}
+		again.Stop()
+	}
+}
+
+// begin has a worker take a turn, if it is time for one.
+func (k *Keeper) begin(back chan<- leaseOutcome) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := k.clock()
+	asked := len(k.orders) > 0 && k.fault == nil
+	late := (k.busy || len(k.orders) > 0) && at-k.begun >= k.rule.Beat
+	if k.working || !asked && !late && !k.closing {
+		return
+	}
+	orders, batch, last := k.orders, k.batch, k.closing
+	k.orders, k.working, k.begun = nil, true, at
+	k.batch++
+	go func() { back <- k.desk.turn(orders, batch, last) }()
+}
+
+// settle takes what a turn brings back.
+func (k *Keeper) settle(o leaseOutcome) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.working, k.fault, k.busy = false, o.fault, o.busy
+	k.orders = append(o.undone, k.orders...)
+	if !o.opened {
+		return
+	}
+	k.confirmed = o.confirmed
+	for name, w := range k.wishes {
+		if v, ok := o.units[name]; ok && o.batch >= w.since {
+			w.leaseView = v
+			if v.expired && !w.told { // nothing was ever run by it
+				*w = wish{since: k.batch}
+				k.orders = append(k.orders, func(l *leases) { l.over(name, true) })
+			}
+		}
+	}
+}
+
+// tell calls Changed for each unit whose lease was won or lost since, and returns how long nothing changes by itself.
+func (k *Keeper) tell() time.Duration {
+	k.mu.Lock()
+	at := k.clock()
+	next := time.Hour
+	until := func(t time.Duration) {
+		if t > at {
+			next = min(next, t-at)
+		}
+	}
+	var changed []unit.Name
+	for _, name := range slices.Sorted(maps.Keys(k.wishes)) {
+		w := k.wishes[name]
+		held := k.holds(w, at)
+		if held != w.reported {
+			w.reported = held
+			changed = append(changed, name)
+		}
+		until(w.from)
+		until(k.confirmed + k.rule.Hold)
+	}
+	if k.working {
+		until(k.begun + k.options.Patience)
+	} else if k.busy || len(k.orders) > 0 {
+		until(k.begun + k.rule.Beat)
+	}
+	k.mu.Unlock()
+	for _, name := range changed {
+		k.options.Changed(name)
+	}
+	return next
+}
+
+// leaseNames are what a claim says of its owner.
+func leaseNames() (owner, host, boot string) {
+	host, _ = os.Hostname()
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // for people
+	return rand.Text(), host, strings.TrimSpace(string(id))
+}
