@@ -62,7 +62,7 @@ func TestReference(t *testing.T) {
 				User: "hermes", Environment: map[string]string{"HERMES_SUPERVISED_CHILD": "1"}, Restart: unit.RestartOnFailure,
 				ExitRules: unit.ExitRules{{Code: 75}: unit.VerdictRestart, {Code: 78}: unit.VerdictFail},
 				Backoff:   unit.DefaultBackoff, StableAfter: unit.DefaultStableAfter, OnFailure: unit.FailureIgnore,
-				Stop: stop(unit.SIGTERM, 20*time.Second),
+				Stop: stop(unit.SIGTERM, 20*time.Second), Exclusive: true,
 			},
 			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
 			Always: []string{"default"}, Initial: "down",
@@ -266,8 +266,8 @@ prepare:
 		t.Errorf("prepare, want -, got +:\n%s", diff)
 	}
 	checkShown(t, c)
-	if len(c.Notices) != 2 {
-		t.Errorf("got %d notices, want 2: %v", len(c.Notices), c.Notices)
+	if len(c.Notices) != 1 {
+		t.Errorf("got %d notices, want 1: %v", len(c.Notices), c.Notices)
 	}
 }
 
