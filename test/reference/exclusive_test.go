@@ -3,6 +3,7 @@ package reference_test
 import (
 	"crypto/rand"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,8 @@ func TestOneContainerRunsTheGateway(t *testing.T) {
 	const atMost = 22 * time.Second // TTL + Beat + Settle
 	const slack = 8 * time.Second   // what docker and a busy machine add
 	volume := "pintle-test-" + strings.ToLower(rand.Text()[:12])
-	t.Cleanup(func() {
+	dockertest.Require(t)
+	t.Cleanup(func() { // after the containers are gone
 		if r := dockertest.Docker(t, "volume", "rm", "-f", volume); r.Code != 0 {
 			t.Errorf("a volume is left: %s", r)
 		}
@@ -39,7 +41,9 @@ func TestOneContainerRunsTheGateway(t *testing.T) {
 	hasFence := func(c *dockertest.Container, fence int) {
 		t.Helper()
 		pid := status(t, c, name).PID
-		says(t, c.Exec("", "sh", "-c", fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ", pid)), 0, fmt.Sprintf("PINTLE_FENCE=%d\n", fence))
+		if got := attackEnviron(t, c, pid)["PINTLE_FENCE"]; got != strconv.Itoa(fence) {
+			t.Errorf("PINTLE_FENCE is %q, not %d", got, fence)
+		}
 	}
 
 	a := start("alpha")
