@@ -66,7 +66,8 @@ func TestReference(t *testing.T) {
 			},
 			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
 			Always: []string{"default"}, Initial: "down",
-			Discover: &unit.Discovery{Directory: "/opt/data/profiles", Marker: "SOUL.md", Except: []string{"default"}, KeepIntent: 7 * 24 * time.Hour},
+			Discover:   &unit.Discovery{Directory: "/opt/data/profiles", Marker: "SOUL.md", Except: []string{"default"}, KeepIntent: 7 * 24 * time.Hour},
+			BootReport: "/opt/data/logs/container-boot.log",
 			IntentFrom: &unit.IntentSource{
 				File: "/opt/data/profiles/%i/gateway_state.json", Paths: []string{"desired_state", "gateway_state"}, Up: []string{"running", "draining", "degraded"},
 			},
