@@ -167,3 +167,31 @@ func TestReleasedLease(t *testing.T) {
 		}
 	})
 }
+
+// A unit that fails keeps its lease between two runs, and gives it back when it is given up.
+func TestLeaseInBackoff(t *testing.T) {
+	k := &fakeKernel{life: func(Launch) (time.Duration, unit.Exit) { return time.Millisecond, unit.Exit{Code: 1} }}
+	l := &fakeLeases{}
+	spec := exclusiveUnit()
+	spec.GiveUp = unit.GiveUp{After: 4}
+	inBubble(t, Options{Kernel: k, Leases: l, Services: []unit.Spec{spec}}, func(t *testing.T, s *Supervisor) {
+		l.s = s
+		synctest.Wait()
+		l.set(true, 1)
+		l.take()
+		time.Sleep(100 * time.Millisecond)
+		if g := get(t, s, "gw"); g.State != unit.Backoff {
+			t.Errorf("it is %s", g.State)
+		}
+		if got := l.take(); got != "" {
+			t.Errorf("calls: %s", got)
+		}
+		time.Sleep(time.Minute)
+		if g := get(t, s, "gw"); g.State != unit.Failed {
+			t.Errorf("it is %s", g.State)
+		}
+		if got := l.take(); got != "release" {
+			t.Errorf("calls: %s", got)
+		}
+	})
+}
