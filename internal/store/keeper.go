@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -37,6 +38,10 @@ type Keeper struct {
 	confirmed time.Duration
 	// busy is set while turns are needed, though nobody asks for anything.
 	busy bool
+	// alone is why there is nobody to share with, so that every wish is granted; nil where there may be. shared is set once
+	// the directory was there: what fails after that is no reason to be alone.
+	alone  error
+	shared bool
 	// begun is when the latest turn began, working is set until it has ended, and fault is what kept it from its work.
 	begun   time.Duration
 	working bool
@@ -46,7 +51,8 @@ type Keeper struct {
 
 // KeeperOptions say where and for whom to keep leases.
 type KeeperOptions struct {
-	// Directory is the state directory that the containers share. When empty, every wish is granted, with fence 0.
+	// Directory is the state directory that the containers share. Where it is empty, or can't be used when it is first
+	// needed, every wish is granted, with fence 0.
 	Directory string
 	// UID is pintle's own (effective) user.
 	UID int
@@ -91,6 +97,7 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	}
 	k.begun = -o.rule.Beat
 	if o.Directory == "" {
+		k.alone = errors.New("there is no state_directory that containers could share")
 		close(k.done)
 		return k
 	}
@@ -133,7 +140,7 @@ func (k *Keeper) order(name unit.Name, o order, change func(*wish) *wish) {
 	if after == before || k.closing {
 		return
 	}
-	if k.options.Directory == "" && len(k.wishes) == 0 {
+	if k.alone != nil && len(k.wishes) == 0 {
 		go k.options.Noticed()
 	}
 	if after == nil {
@@ -142,7 +149,7 @@ func (k *Keeper) order(name unit.Name, o order, change func(*wish) *wish) {
 		after.since = k.batch
 		k.wishes[name] = after
 	}
-	if k.options.Directory != "" {
+	if k.alone == nil {
 		k.orders = append(k.orders, o)
 		k.nudge()
 	}
@@ -168,7 +175,7 @@ func (k *Keeper) Holds(name unit.Name) (fence uint64, ok bool) {
 
 // holds is called with the mutex held.
 func (k *Keeper) holds(w *wish, at time.Duration) bool {
-	if k.options.Directory == "" {
+	if k.alone != nil {
 		return true
 	}
 	held := !w.lost && !w.expired && w.fence > 0 && at >= w.from && at-k.confirmed < k.rule.Hold
@@ -197,8 +204,8 @@ func (k *Keeper) Conditions() []string {
 	defer k.mu.Unlock()
 	switch {
 	case len(k.wishes) == 0:
-	case k.options.Directory == "":
-		return []string{"exclusive units are not exclusive: there is no state_directory that containers could share"}
+	case k.alone != nil:
+		return []string{fmt.Sprintf("exclusive units are not exclusive: %v", k.alone)}
 	case k.working && k.clock()-k.begun >= k.options.Patience:
 		return []string{fmt.Sprintf("exclusive units wait: cannot use %s: it has not answered for %s", k.options.Directory, unit.Span(k.options.Patience))}
 	case k.fault != nil:
@@ -278,8 +285,12 @@ func (k *Keeper) settle(o leaseOutcome) {
 	k.working, k.fault, k.busy = false, o.fault, o.busy
 	k.orders = append(o.undone, k.orders...)
 	if !o.opened {
+		if o.fault != nil && !k.shared { // a read-only volume, or another user's: a condition, and never a stop
+			k.alone, k.orders, k.busy = o.fault, nil, false
+		}
 		return
 	}
+	k.shared = true
 	k.confirmed = o.confirmed
 	for name, w := range k.wishes {
 		if v, ok := o.units[name]; ok && o.batch >= w.since {
