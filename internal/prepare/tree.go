@@ -27,7 +27,7 @@ const readAtOnce = 512
 // made before, or by somebody else who may. Such a file has two names; it could have one
 // again when it is looked at, because the attacker has removed the name that led
 // here. So after its names were counted, the name must still be there: it can't have
-// come back.
+// come back. See stays.
 type repair struct {
 	j   *job
 	top string
@@ -139,17 +139,33 @@ func (r *repair) entry(in int, name, path string, depth int) error {
 		r.linked.add(path)
 		return nil
 	case st.Nlink == 1:
-		var now unix.Stat_t
-		if err := unix.Fstatat(in, name, &now, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err := stays(in, name, &st); err != nil {
 			return err
-		}
-		if now.Dev != st.Dev || now.Ino != st.Ino {
-			return unix.ENOENT // it is another by now
 		}
 	case st.Nlink == 0:
 		return unix.ENOENT
 	}
 	return r.take(fd)
+}
+
+// stays tells whether a name still stands for the same file, now that every removal of the
+// name has ended which had begun when the file's names were counted; unix.ENOENT where it does not.
+//
+// While a name is being removed, the kernel counts it no more but finds it still. Whoever removes
+// or replaces a name holds the directory's lock to the end, and so does a rename, also this
+// one, which comes to nothing: it waits for them.
+func stays(in int, name string, st *unix.Stat_t) error {
+	if err := unix.Renameat2(in, name, in, name, unix.RENAME_NOREPLACE); err != nil && err != unix.EEXIST {
+		return err
+	}
+	var now unix.Stat_t
+	if err := unix.Fstatat(in, name, &now, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	if now.Dev != st.Dev || now.Ino != st.Ino {
+		return unix.ENOENT // it is another by now
+	}
+	return nil
 }
 
 // below repairs a directory, and then what is in it.

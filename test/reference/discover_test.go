@@ -116,8 +116,7 @@ func TestAProfileFromTheHost(t *testing.T) {
 // A volume from before pintle comes up as it was, once; from then on only somebody's verb decides (section 4; B99, U28–U30, U32).
 func TestStateFilesOfBeforeDecideOnce(t *testing.T) {
 	t.Parallel()
-	image := manageImage(t, "", "      initial: down", "      boot_report: /opt/data/logs/container-boot.log\n      initial: down")
-	c := boot(t, dockertest.Options{Image: image}, "sleep", "infinity")
+	c := boot(t, dockertest.Options{}, "sleep", "infinity")
 	succeeds(t, c.Exec("hermes", "sh", "-ec", `
 		state() { mkdir -p "profiles/$1"; echo "$2" >"profiles/$1/gateway_state.json"; touch "profiles/$1/SOUL.md"; }
 		mkdir -p /tmp/home && cd /tmp/home
