@@ -11,12 +11,12 @@ import (
 
 // Around is what an explanation may need to know beside the unit's own status.
 type Around struct {
+	// Record is what is kept of the unit's last run: of Status.Last, or where there is none, of a life before; nil for none.
+	Record *engine.RunRecord `json:"record,omitempty"`
 	// Strays are the container's (engine.Info).
-	Strays []string
+	Strays []string `json:"strays,omitempty"`
 	// Life is which life of the container this is.
-	Life engine.Life
-	// Earlier is the unit's last run in a life before; nil for none.
-	Earlier *engine.RunRecord
+	Life engine.Life `json:"life,omitzero"`
 }
 
 // Explain answers in words why a unit is as it is: what it is and since when,
@@ -45,10 +45,11 @@ func Explain(s engine.Status, around Around, now time.Time) string {
 	if len(s.DependsOn) > 0 {
 		say("Needs:", "%s.", needs(s.DependsOn))
 	}
-	if s.Last != nil {
-		say("Last:", "%s", lastEnd(s, now))
-	} else if around.Earlier != nil {
-		say("Last:", "%s", earlierRun(*around.Earlier, now))
+	if text := lastRun(s, around.Record, now); text != "" {
+		say("Last:", "%s", text)
+	}
+	if line := lastWords(around.Record); line != "" {
+		say("Wrote:", "%s", line)
 	}
 	if life := around.Life.String(); life != "" && s.Kind == unit.Main {
 		say("Before:", "%s.", clean(strings.Replace(life, "its life", "the container's life", 1)))
@@ -109,7 +110,7 @@ func headline(s engine.Status, now time.Time) string {
 	case unit.Stopping:
 		return fmt.Sprintf("%s has been stopping%s%s.", name, since, inRun(s))
 	case unit.Backoff:
-		return fmt.Sprintf("%s is down between two runs%s: it will be started again.", name, since)
+		return fmt.Sprintf("%s has been down%s, between two runs: it will be started again.", name, since)
 	case unit.Failed:
 		if s.Reason == unit.DependencyFailed {
 			return fmt.Sprintf("%s has failed%s: it was not started.", name, since)

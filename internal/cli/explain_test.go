@@ -155,7 +155,7 @@ func TestLastEnd(t *testing.T) {
 					Run: 2, PID: 70, Started: before(time.Hour), Ended: before(time.Minute), Cause: cause, Killed: killed,
 					Asked: cause == unit.Asked || cause == unit.DependencyRestarted || cause == unit.Changed || cause == unit.Dropped || cause == unit.Vanished || cause == unit.ContainerStopping,
 				}}
-				fmt.Fprintf(&b, "%s %s %v: %s\n", kind, cause, killed, lastEnd(s, noon))
+				fmt.Fprintf(&b, "%s %s %v: %s\n", kind, cause, killed, lastEnd(s, "", noon))
 			}
 		}
 	}
@@ -263,6 +263,26 @@ func TestExplain(t *testing.T) {
 		fmt.Fprintf(&b, "# %s\n%s\n", tt.name, Explain(tt.status, Around{Strays: []string{"nc (pid 12)", "sh\x1b[2J (pid 13)"}}, noon))
 	}
 	golden(t, "explain.golden", b.String())
+}
+
+// TestReadme: what README shows of why is what it answers.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	person := unit.Actor{Kind: "peer", UID: 10000, PID: 55, Command: "pintle"}
+	last := engine.RunEnd{Run: 6, PID: 80, Started: before(9 * time.Second), Ended: before(2 * time.Second), Exit: unit.Exit{Code: 1}, Cause: unit.Crashed}
+	text := Explain(engine.Status{
+		Name: "gateway@coder", Kind: unit.Instance, State: unit.Backoff, Desired: "up", Since: before(2 * time.Second),
+		Reason: unit.Crashed, Because: "it exited with code 1 after 7.0 s", Run: 6, Failures: 6, Next: noon.Add(6 * time.Second),
+		Intent: unit.Intent{Up: true, Generation: 2, Time: before(4 * time.Hour), Actor: person}, Last: &last,
+		Origin: "declared by /opt/data/profiles/coder (SOUL.md)",
+	}, Around{Record: &engine.RunRecord{RunEnd: last, Tail: []string{"ConnectionError: api.example.com does not answer"}}}, noon)
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), "pintle why gateway@coder\n"+text+"```") {
+		t.Errorf("README does not show:\n%s", text)
+	}
 }
 
 // TestStrays: who asks about the container, or about a unit that something may have got away from, is told what runs

@@ -2,14 +2,47 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
-// lastEnd is how the last run ended: how, after how long, when, and what for.
-func lastEnd(s engine.Status, now time.Time) string {
+// lastRun is how the last run ended, as a sentence; "" where there was none. The record is of that run, or where the
+// status has none of the last one in an earlier life of the container.
+func lastRun(s engine.Status, record *engine.RunRecord, now time.Time) string {
+	switch {
+	case s.Last != nil && record != nil:
+		return lastEnd(s, record.By, now)
+	case s.Last != nil:
+		return lastEnd(s, "", now)
+	case record == nil:
+		return ""
+	}
+	text := lastEnd(engine.Status{Name: record.Unit, Last: &record.RunEnd}, record.By, now)
+	if record.Life > 0 {
+		return fmt.Sprintf("in the container's life %d, %s", record.Life, text)
+	}
+	return "in an earlier life of the container, " + text
+}
+
+// lastWords are what a run that ended badly wrote last: more often than not that is why.
+func lastWords(record *engine.RunRecord) string {
+	if record == nil || record.Asked || record.Exit.Success() {
+		return ""
+	}
+	for _, line := range slices.Backward(record.Tail) {
+		if text := strings.TrimSpace(clean(line)); text != "" {
+			return cut(text, longText)
+		}
+	}
+	return ""
+}
+
+// lastEnd is how the last run ended: how, after how long, when, what for, and by whose wish, where that is known.
+func lastEnd(s engine.Status, by string, now time.Time) string {
 	l := s.Last
 	run := fmt.Sprintf("run %d", l.Run)
 	if l.PID != 0 {
@@ -19,7 +52,7 @@ func lastEnd(s engine.Status, now time.Time) string {
 	if l.Error != "" {
 		return fmt.Sprintf("%s could not be executed, %s: %s.", run, when, clean(l.Error))
 	}
-	text := fmt.Sprintf("%s %s%s after %s, %s; %s", run, l.Exit, meaning(*l), unit.Span(l.Ended.Sub(l.Started)), when, cause(s))
+	text := fmt.Sprintf("%s %s%s after %s, %s; %s", run, l.Exit, meaning(*l), unit.Span(l.Ended.Sub(l.Started)), when, cause(s, clean(by)))
 	if l.Killed {
 		text += "; what was left of it was killed when its grace period was over"
 	}
@@ -30,13 +63,17 @@ func lastEnd(s engine.Status, now time.Time) string {
 }
 
 // cause is what the last run ended for, as a clause.
-func cause(s engine.Status) string {
+func cause(s engine.Status, by string) string {
 	switch l := s.Last; l.Cause {
 	case unit.Hung:
+		text := "it did not do its work any more"
 		if s.AliveBy != "" {
-			return "it did not do its work any more (alive by " + clean(s.AliveBy) + "), and was asked to end"
+			text += " (alive by " + clean(s.AliveBy) + ")"
 		}
-		return "it did not do its work any more, and was asked to end"
+		if l.Detail != "" {
+			return text + ": " + cut(clean(l.Detail), longText) + "; it was asked to end"
+		}
+		return text + ", and was asked to end"
 	case unit.TimedOut:
 		if s.Kind == unit.Oneshot {
 			return "it was not done in the time it has for that, and was asked to end"
@@ -57,16 +94,27 @@ func cause(s engine.Status) string {
 	default:
 		switch {
 		case l.Asked && s.Kind == unit.Oneshot: // that run may have undone its work, for the way down
-			return "it was asked to be down"
+			return "it was asked to be down" + byWhom(by)
 		case l.Asked:
-			return "it was asked to end"
+			return "it was asked to end" + byWhom(by)
 		case s.Kind == unit.Oneshot && l.Exit.Success():
 			return "its work was done"
 		case l.Exit.Signal != 0 && l.Sender == engine.SentByPintle:
-			return "somebody sent that by way of pintle"
+			if by == "" {
+				by = "somebody"
+			}
+			return by + " sent that by way of pintle"
 		}
 		return "nobody had asked for that"
 	}
+}
+
+// byWhom adds who asked; that it was a rule of pintle's own (one word), the cause tells.
+func byWhom(by string) string {
+	if !strings.Contains(by, " ") {
+		return ""
+	}
+	return " by " + by
 }
 
 // meaning is what an exit that few know by heart stands for, in parentheses.

@@ -102,12 +102,3 @@ func bytesOf(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %ciB", size, prefixes[i])
 }
-
-// earlierRun is the last run of an earlier life of the container, as a sentence.
-func earlierRun(r engine.RunRecord, now time.Time) string {
-	text := lastEnd(engine.Status{Name: r.Unit, Last: &r.RunEnd}, now)
-	if r.Life > 0 {
-		return fmt.Sprintf("in the container's life %d, %s", r.Life, text)
-	}
-	return "in an earlier life of the container, " + text
-}

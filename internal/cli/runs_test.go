@@ -81,3 +81,48 @@ func TestWhyAcrossLives(t *testing.T) {
 		t.Errorf("%s", got.stdout)
 	}
 }
+
+// TestWhyKnowsTheRecord: what a run that failed wrote last, and by whose wish a run ended, is in the answer, also in JSON;
+// but not what is of another run than the one it tells of.
+func TestWhyKnowsTheRecord(t *testing.T) {
+	t.Parallel()
+	crashed := engine.RunEnd{Run: 6, PID: 80, Started: before(time.Minute), Ended: before(time.Second), Exit: unit.Exit{Code: 1}, Cause: unit.Crashed}
+	asked := engine.RunEnd{Run: 6, PID: 80, Started: before(time.Minute), Ended: before(time.Second), Exit: unit.Exit{Signal: unit.SIGTERM}, Cause: unit.Asked, Asked: true}
+	other := crashed
+	other.Run = 5
+	tail := []string{"Traceback (most recent call last):", "ConnectionError: \x1b[31mrefused", "  "}
+	for _, tt := range []struct {
+		last   engine.RunEnd
+		record engine.RunRecord
+		says   []string
+		silent string
+	}{
+		{crashed, engine.RunRecord{RunEnd: crashed, Tail: tail}, []string{"  Wrote:   ConnectionError: refused\n", "; nobody had asked for that"}, ""},
+		{crashed, engine.RunRecord{RunEnd: other, Tail: tail}, nil, "Wrote:"},
+		{crashed, engine.RunRecord{RunEnd: crashed}, nil, "Wrote:"},
+		{asked, engine.RunRecord{RunEnd: asked, Tail: tail, By: "uid 0 (ev\x1b[2Jil, pid 7)"}, []string{"; it was asked to end by uid 0 (evil, pid 7)."}, "Wrote:"},
+		{asked, engine.RunRecord{RunEnd: asked, By: "policy"}, []string{"; it was asked to end."}, "policy"},
+	} {
+		s := at(coder, unit.Backoff, 6)
+		s.Last = &tt.last
+		f := newFake(s)
+		f.runs = map[unit.Name][]engine.RunRecord{coder: {tt.record}}
+		got := pintle(t, f, "why", string(coder)).stdout
+		for _, text := range tt.says {
+			if !strings.Contains(got, text) {
+				t.Errorf("it does not say %q:\n%s", text, got)
+			}
+		}
+		if tt.silent != "" && strings.Contains(got, tt.silent) {
+			t.Errorf("it says %q:\n%s", tt.silent, got)
+		}
+		var answer struct {
+			Name   unit.Name
+			Record *engine.RunRecord
+		}
+		got = pintle(t, f, "why", "-o", "json", string(coder)).stdout
+		if err := json.Unmarshal([]byte(got), &answer); err != nil || answer.Name != coder || (answer.Record != nil) != (tt.record.Run == tt.last.Run) {
+			t.Errorf("%v: %s", err, got)
+		}
+	}
+}

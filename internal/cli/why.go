@@ -39,10 +39,14 @@ func (a *app) why(ctx context.Context, word, format string) error {
 	if err != nil {
 		return err
 	}
+	around := around(ctx, eng, s)
 	if format == "json" {
-		err = writeJSON(a.out, s, "  ")
+		err = writeJSON(a.out, struct {
+			engine.Status
+			Around
+		}{s, around}, "  ")
 	} else {
-		_, err = fmt.Fprint(a.out, Explain(s, around(ctx, eng, s), now()))
+		_, err = fmt.Fprint(a.out, Explain(s, around, now()))
 	}
 	if err == nil && s.Restricted {
 		err = engine.Errorf(engine.Denied, "cannot explain %s: you may see its name and state only", name)
@@ -59,9 +63,9 @@ func around(ctx context.Context, eng engine.Engine, s engine.Status) Around {
 	if info, err := eng.Info(ctx); err == nil {
 		a.Strays, a.Life = info.Strays, info.Life
 	}
-	if s.Last == nil {
-		if runs, err := eng.Runs(ctx, s.Name, 1); err == nil && len(runs) > 0 {
-			a.Earlier = &runs[0]
+	if runs, err := eng.Runs(ctx, s.Name, 1); err == nil && len(runs) > 0 {
+		if r := runs[0]; s.Last == nil || r.Run == s.Last.Run && r.Ended.Equal(s.Last.Ended) {
+			a.Record = &r
 		}
 	}
 	return a

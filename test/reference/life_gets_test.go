@@ -162,7 +162,7 @@ func lifeForbidden(t *testing.T, c *dockertest.Container, name, sentence string)
 	var r dockertest.Result
 	dockertest.Eventually(t, soon, func() (bool, string) {
 		r = pintle(c, "0", "why", name)
-		given := strings.HasPrefix(r.Stdout, name+" is down between two runs") || strings.HasPrefix(r.Stdout, name+" has failed")
+		given := strings.Contains(r.Stdout, ", between two runs: ") || strings.HasPrefix(r.Stdout, name+" has failed")
 		return given && strings.Contains(r.Stdout, sentence), r.String()
 	}, fmt.Sprintf("%s is between two runs or given up, and why says %q", name, sentence))
 	why := ""

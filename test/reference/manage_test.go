@@ -559,7 +559,7 @@ templates:
 			`Why: +started again after run 1 was killed by SIGKILL`,
 			`Last: +run 1 .* was killed by SIGKILL .*; somebody sent that by way of pintle`}},
 		{"hermes", "gateway@crashing", []string{
-			`^gateway@crashing is down between two runs for .*: it will be started again\.`,
+			`^gateway@crashing has been down for .*, between two runs: it will be started again\.`,
 			`Why: +it exited with code 1 after`,
 			`Wanted: +up`,
 			`Next: +run \d+ starts `,
