@@ -553,11 +553,11 @@ templates:
 		{"hermes", "gateway@stopped", []string{
 			`^gateway@stopped has been down`,
 			`Why: +stopped ` + byHermes,
-			`Last: +run 1 \(pid \d+\) exited with code 0 after .*; it was asked to end\.`}},
+			`Last: +run 1 \(pid \d+\) exited with code 0 after .*; it was asked to end ` + byHermes + `\.`}},
 		{"hermes", "gateway@killed", []string{
 			`^gateway@killed has been up for .*, in run 2`,
 			`Why: +started again after run 1 was killed by SIGKILL`,
-			`Last: +run 1 .* was killed by SIGKILL .*; somebody sent that by way of pintle`}},
+			`Last: +run 1 .* was killed by SIGKILL .*; uid 10000 \(pintle, pid \d+\) sent that by way of pintle`}},
 		{"hermes", "gateway@crashing", []string{
 			`^gateway@crashing has been down for .*, between two runs: it will be started again\.`,
 			`Why: +it exited with code 1 after`,
