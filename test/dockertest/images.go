@@ -293,7 +293,7 @@ func (e *engine) makeReference() (string, error) {
 			return "", fmt.Errorf("cannot build %s: %v\n%s", p.pkg, err, out)
 		}
 	}
-	for _, name := range []string{"examples/hermes/Dockerfile", "examples/hermes/pintle.yaml", "examples/hermes/env.example"} {
+	for _, name := range sources {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err
@@ -321,6 +321,10 @@ func (e *engine) makeReference() (string, error) {
 	return tag, nil
 }
 
+// sources are the source tree's part in the build context. .dockerignore is among them, so that what a person builds is
+// what is tested.
+var sources = []string{".dockerignore", "examples/hermes/Dockerfile", "examples/hermes/pintle.yaml", "examples/hermes/env.example"}
+
 // contextHash is a hash of all that goes into the reference image.
 func (e *engine) contextHash(dir string) (string, error) {
 	base, err := e.output(commandDeadline, "image", "inspect", "--format", "{{.Id}}", debianTag)
@@ -329,7 +333,7 @@ func (e *engine) contextHash(dir string) (string, error) {
 	}
 	hash := sha256.New()
 	io.WriteString(hash, base)
-	for _, name := range []string{"bin/pintle", "bin/hermes", "examples/hermes/Dockerfile", "examples/hermes/pintle.yaml", "examples/hermes/env.example"} {
+	for _, name := range append([]string{"bin/pintle", "bin/hermes"}, sources...) {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return "", err
