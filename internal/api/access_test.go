@@ -29,7 +29,7 @@ func sample() *fake {
 			Last:    &engine.RunEnd{Run: 2, PID: 31336, Started: time.Unix(10, 0).UTC(), Ended: time.Unix(20, 0).UTC(), Error: "SECRET"},
 			Intent:  unit.Intent{Up: true, Generation: 4, Time: time.Unix(999, 0).UTC(), Actor: unit.Actor{Kind: "peer", UID: 7, PID: 9, Command: "SECRET"}},
 			AliveBy: "http SECRET", Text: "SECRET", DependsOn: []engine.Dependency{{On: "SECRET", Condition: unit.OnReady, Met: true}},
-			Origin: "declared by SECRET", Labels: map[string]string{"SECRET": "SECRET"}, Remaining: []string{"9 SECRET"},
+			Origin: "declared by SECRET", Holder: engine.Holder{Container: "SECRET", Fence: 7, Alive: true}, Labels: map[string]string{"SECRET": "SECRET"}, Remaining: []string{"9 SECRET"},
 		}
 	}
 	off := secret("dashboard", unit.Service, unit.SwitchedOff)

@@ -49,7 +49,7 @@ func upEffect(generation, first uint64, stale time.Time) effect {
 				return pending, "" // what follows is decided once nothing of the run is left
 			}
 			return lost, died(s)
-		case s.State == unit.Up && s.Run >= first:
+		case s.State == unit.Up && s.Run >= first, elsewhere(s):
 			return reached, ""
 		case s.State == unit.Disabled, s.State == unit.Down && s.Reason == unit.ContainerStopping:
 			return lost, "it is " + isNow(s)
@@ -99,6 +99,9 @@ func goneEffect(generation uint64) effect {
 		return pending, ""
 	}
 }
+
+// elsewhere tells whether a unit that is to run is another container's, which is alive and knows of that.
+func elsewhere(s engine.Status) bool { return s.State == unit.Waiting && s.Holder.Alive }
 
 // serves tells whether a unit is as somebody wants it who wants it up. A oneshot is so once its work is done.
 func serves(s engine.Status) bool {

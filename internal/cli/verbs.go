@@ -154,7 +154,10 @@ func (a *app) restart(ctx context.Context, eng engine.Engine, w *watch, t target
 func up(ctx context.Context, eng engine.Engine, w *watch, before, asked engine.Status, first uint64, verb string, began time.Time, p patience) outcome {
 	s, since, err := await(ctx, w, asked, upEffect(asked.Intent.Generation, first, before.Since), p)
 	if err == nil {
-		if s.State == unit.Done {
+		switch {
+		case elsewhere(s):
+			return outcome{said: fmt.Sprintf("%s is to be up; container %s has it", s.Name, clean(s.Holder.Container))}
+		case s.State == unit.Done:
 			return outcome{said: fmt.Sprintf("%s is done after %s (run %d)", s.Name, unit.Span(since.Sub(began)), s.Run)}
 		}
 		said := fmt.Sprintf("%s is up after %s (%s)", s.Name, unit.Span(since.Sub(began)), running(s))
@@ -185,6 +188,9 @@ func (a *app) stop(ctx context.Context, eng engine.Engine, w *watch, t target, p
 	s, since, err := await(ctx, w, s, downEffect(s.Intent.Generation), p)
 	if err != nil {
 		return outcome{err: unfinished("stop", s, p, err)}
+	}
+	if h := t.before.Holder; h.Fence > 0 {
+		return outcome{said: fmt.Sprintf("%s is asked to be down; container %s, which has it, ends it within some seconds", s.Name, clean(h.Container))}
 	}
 	said := fmt.Sprintf("%s is %s after %s", s.Name, s.State, unit.Span(since.Sub(began)))
 	if l := s.Last; l != nil && l.Run == run && l.Killed {

@@ -86,6 +86,8 @@ type Status struct {
 	// Restricted is set where the asker may see names and states only; all fields below are then empty.
 	Restricted bool `json:"restricted,omitempty"`
 
+	// Holder is the container that runs the exclusive unit instead; the zero value where none is known.
+	Holder Holder `json:"holder,omitzero"`
 	// Origin says which directory declares the instance; empty where somebody made it, or the configuration has it.
 	Origin string `json:"origin,omitempty"`
 	// PID is the leader's of the current run, 0 when there is none.
@@ -113,6 +115,15 @@ type Status struct {
 	Remaining []string `json:"remaining,omitempty"`
 	// Gone is set in the last status of a unit that was removed.
 	Gone bool `json:"gone,omitempty"`
+}
+
+// Holder is a container that holds the lease of an exclusive unit.
+type Holder struct {
+	Container string `json:"container"`
+	// Fence is the number of its lease, which is higher than that of every earlier holder.
+	Fence uint64 `json:"fence"`
+	// Alive is set once it was seen to be alive, while it goes on to be.
+	Alive bool `json:"alive"`
 }
 
 // Dependency is a unit that another depends on.

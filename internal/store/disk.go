@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pintle/internal/unit"
 )
@@ -25,6 +26,12 @@ type disk struct {
 	mount func(directory string, uid int, dirs ...string) (volume, error)
 
 	volume volume // nil when not open
+
+	// known is each record as it was last read or written here; changed is when the directory last had other names, as
+	// far as is known, and quiet how many looks have found that: see look.
+	known   map[unit.Name]known
+	changed time.Time
+	quiet   int
 }
 
 const intentsDir = "intents"
@@ -46,7 +53,7 @@ func (d *disk) open() error {
 	if err != nil {
 		return err
 	}
-	d.volume = v
+	d.volume, d.known = v, nil
 	clearAway(v, intentsDir)
 	clearAway(v, livesDir)
 	return nil
@@ -86,6 +93,7 @@ func (d *disk) readAll() (records []Record, bad []spoilt) {
 			r, err = decode(name, text)
 		}
 		if err == nil {
+			d.know(r.Unit, text, stamp{})
 			records = append(records, r)
 			continue
 		}
@@ -131,6 +139,7 @@ func (d *disk) write(batch map[unit.Name]*change) (failed map[unit.Name]error, f
 // put exchanges a record's file for a new one, or removes it when r is nil.
 func (d *disk) put(name unit.Name, r *Record) error {
 	if r == nil {
+		delete(d.known, name)
 		if _, err := d.volume.Stat(fileName(name)); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -140,5 +149,9 @@ func (d *disk) put(name unit.Name, r *Record) error {
 	if err != nil {
 		return err
 	}
-	return replace(d.volume, fileName(name), rand.Text(), text, 0o600)
+	if err := replace(d.volume, fileName(name), rand.Text(), text, 0o600); err != nil {
+		return err
+	}
+	d.know(name, text, stamp{})
+	return nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -56,8 +58,8 @@ type KeeperOptions struct {
 	Directory string
 	// UID is pintle's own (effective) user.
 	UID int
-	// Changed is called after a unit's lease was won or lost, Noticed after the text of Conditions changed; both from the
-	// keeper's goroutine, and neither is nil.
+	// Changed is called after a unit's lease was won or lost, or its Holder is another; Noticed after the text of Conditions
+	// changed; both from the keeper's goroutine, and neither is nil.
 	Changed func(unit.Name)
 	Noticed func()
 	// Patience is how long the disk may take before a condition says so; 0 means DefaultPatience.
@@ -74,6 +76,8 @@ type wish struct {
 	leaseView
 	// told is set once somebody was told that it is held, lost when that ended, and reported is what Changed last told.
 	told, lost, reported bool
+	// holder is whom Changed last told of.
+	holder engine.Holder
 }
 
 // order is something that was asked for.
@@ -184,18 +188,22 @@ func (k *Keeper) holds(w *wish, at time.Duration) bool {
 	return held
 }
 
-// Holder names the container that holds a unit's lease, and the fence; "" where it is not known that another does.
-func (k *Keeper) Holder(name unit.Name) (host string, fence uint64) {
+// Holder is the container that holds a unit's lease; the zero value where it is not known that another does.
+func (k *Keeper) Holder(name unit.Name) engine.Holder {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	w := k.wishes[name]
-	if w == nil || w.other.Fence == 0 {
-		return "", 0
+	if w := k.wishes[name]; w != nil {
+		return w.another()
 	}
-	if w.other.Host == "" {
-		return "of an unknown name", w.other.Fence
+	return engine.Holder{}
+}
+
+// another is the container that holds the lease instead.
+func (w *wish) another() engine.Holder {
+	if w.other.Fence == 0 {
+		return engine.Holder{}
 	}
-	return w.other.Host, w.other.Fence
+	return engine.Holder{Container: cmp.Or(w.other.Host, "of an unknown name"), Fence: w.other.Fence, Alive: w.alive}
 }
 
 // Conditions are the things that are not as they should be, each one sentence.
@@ -316,9 +324,9 @@ func (k *Keeper) tell() time.Duration {
 	var changed []unit.Name
 	for _, name := range slices.Sorted(maps.Keys(k.wishes)) {
 		w := k.wishes[name]
-		held := k.holds(w, at)
-		if held != w.reported {
-			w.reported = held
+		held, holder := k.holds(w, at), w.another()
+		if held != w.reported || holder != w.holder {
+			w.reported, w.holder = held, holder
 			changed = append(changed, name)
 		}
 		until(w.from)

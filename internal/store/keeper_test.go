@@ -80,12 +80,15 @@ func TestKeepersTakeTurns(t *testing.T) {
 		b.Want(gw)
 		b.is(false, 0)
 		host, _ := os.Hostname()
-		if got, fence := b.Holder(gw); got != host || fence != 1 {
-			t.Errorf("held by %q with fence %d", got, fence)
+		if got := b.Holder(gw); got.Container != host || got.Fence != 1 {
+			t.Errorf("held by %v", got)
 		}
 		time.Sleep(time.Minute)
 		a.is(true, 1)
 		b.is(false, 0)
+		if got := b.Holder(gw); !got.Alive {
+			t.Errorf("held by %v, which is not seen to be alive", got)
+		}
 		a.Release(gw)
 		a.is(false, 0)
 		if took := b.until(time.Minute); took > defaultLeaseRule.Beat+time.Second {
@@ -98,7 +101,7 @@ func TestKeepersTakeTurns(t *testing.T) {
 		b.close() // releases it, and at once
 		a.until(defaultLeaseRule.Beat + time.Second)
 		a.is(true, 3)
-		if a.changes != 2 || b.changes != 1 { // a release is no news to who asked for it
+		if a.changes != 3 || b.changes != 3 { // who holds it instead, and that he is alive, too; a release is no news to who asked for it
 			t.Errorf("%d and %d changes", a.changes, b.changes)
 		}
 		a.Release(gw)

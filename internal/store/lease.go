@@ -101,6 +101,8 @@ type lease struct {
 	seen    claim
 	counter uint64
 	since   time.Duration
+	// beats is set once that heart was seen to move.
+	beats bool
 }
 
 func newLeases(files leaseFiles, now func() time.Duration, rule leaseRule, owner string) *leases {
@@ -251,8 +253,8 @@ func (l *leases) may(u *lease, highest claim) bool {
 	if err != nil {
 		return false // this says nothing about the heart
 	}
-	if !highest.same(u.seen) || counter != u.counter {
-		u.seen, u.counter, u.since = highest, counter, l.now()
+	if same := highest.same(u.seen); !same || counter != u.counter {
+		u.seen, u.counter, u.since, u.beats = highest, counter, l.now(), same
 	}
 	return l.now()-u.since >= l.rule.TTL
 }

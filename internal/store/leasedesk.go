@@ -21,6 +21,7 @@ type leaseView struct {
 	from    time.Duration
 	expired bool  // the claim is not to be relied on any more
 	other   claim // another's, which is waited for
+	alive   bool  // that one's heart beats
 }
 
 // leaseOutcome is what a turn brings back.
@@ -94,7 +95,7 @@ func (d *leaseDesk) turn(orders []order, batch uint64, last bool) leaseOutcome {
 	o.busy = len(d.leases.units) > 0 || len(d.leases.given) > 0
 	o.units = map[unit.Name]leaseView{}
 	for name, u := range d.leases.units {
-		o.units[name] = leaseView{fence: u.held.Fence, from: u.from, expired: u.lost, other: u.seen}
+		o.units[name] = leaseView{fence: u.held.Fence, from: u.from, expired: u.lost, other: u.seen, alive: u.beats && d.leases.now()-u.since < d.options.rule.Hold}
 	}
 	if o.fault != nil && d.files.volume.Gone() {
 		d.files.volume.Close()

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ type outcome struct {
 	records []Record // what was read, where that had not been done before
 	read    bool
 	bad     []spoilt
+	news    []News
 	failed  map[unit.Name]error
 	fault   error
 }
@@ -28,12 +30,14 @@ func (s *Store) run() {
 	defer s.disk.close()
 	delay := minRetry
 	todo := true // the first round opens and reads
+	look, looked := false, now()
 	var work *work
 	for {
-		if todo && work == nil {
-			todo, work = false, s.begin()
+		if (todo || look) && work == nil {
+			work = s.begin(look)
+			todo, look = false, false
 		}
-		var again, impatient <-chan time.Time
+		var again, impatient, next <-chan time.Time
 		var back <-chan outcome
 		switch {
 		case work != nil:
@@ -42,6 +46,9 @@ func (s *Store) run() {
 			again = time.After(delay)
 		default:
 			delay = minRetry
+			if every := s.following(); every > 0 {
+				next = time.After(looked.Add(every).Sub(now()))
+			}
 		}
 		select {
 		case <-s.wake:
@@ -49,6 +56,8 @@ func (s *Store) run() {
 		case <-again:
 			todo = true
 			delay = min(2*delay, maxRetry)
+		case <-next:
+			look, looked = true, now()
 		case <-impatient:
 			work.impatient = nil
 			s.telling(func() []told { return s.hang(work) })
@@ -62,6 +71,12 @@ func (s *Store) run() {
 	}
 }
 
+func (s *Store) following() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.every
+}
+
 func (s *Store) faulty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,15 +86,21 @@ func (s *Store) faulty() bool {
 // work is one round under way.
 type work struct {
 	batch     map[unit.Name]*change
-	last      bool // nothing comes after it
+	look      bool        // for what others wrote
+	stale     []unit.Name // likewise, of these units at any rate
+	fresh     []func()    // who waits for that
+	last      bool        // nothing comes after it
 	back      chan outcome
 	impatient <-chan time.Time
 }
 
-// told is who is to be told which outcome.
+// told is who is to be told which outcome, or what is new.
 type told struct {
 	change *change
 	err    error
+	news   []News
+	hears  func([]News)
+	fresh  []func()
 }
 
 // telling does something that may change the conditions, and tells whom it concerns.
@@ -90,7 +111,15 @@ func (s *Store) telling(do func() []told) {
 	waiting := do()
 	s.mu.Unlock()
 	for _, t := range waiting {
-		t.change.tell(t.err)
+		switch {
+		case t.change != nil:
+			t.change.tell(t.err)
+		case t.hears != nil:
+			t.hears(t.news)
+		}
+		for _, done := range t.fresh {
+			done()
+		}
 	}
 	if s.options.Changed != nil && !early && !slices.Equal(before, s.Conditions()) {
 		s.options.Changed()
@@ -98,11 +127,14 @@ func (s *Store) telling(do func() []told) {
 }
 
 // begin starts a worker with everything that is pending.
-func (s *Store) begin() *work {
+func (s *Store) begin(look bool) *work {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &work{batch: s.pending, last: s.closing, back: make(chan outcome, 1), impatient: time.After(s.options.Patience)}
-	s.pending = map[unit.Name]*change{}
+	w := &work{
+		batch: s.pending, look: look, stale: slices.Collect(maps.Keys(s.stale)), fresh: slices.Concat(slices.Collect(maps.Values(s.stale))...),
+		last: s.closing, back: make(chan outcome, 1), impatient: time.After(s.options.Patience),
+	}
+	s.pending, s.stale = map[unit.Name]*change{}, map[unit.Name][]func(){}
 	if s.options.Directory == "" {
 		w.back <- outcome{read: true}
 		return w
@@ -127,6 +159,12 @@ func (s *Store) round(w *work, read bool, code *int) outcome {
 	}
 	bad, err := s.life.begin(s.disk)
 	o.bad = append(o.bad, bad...)
+	if w.look {
+		o.news = s.disk.look()
+	}
+	for _, name := range w.stale {
+		o.news = append(o.news, s.disk.lookAt(name)...)
+	}
 	o.failed, o.fault = s.disk.write(w.batch)
 	if o.fault == nil {
 		o.fault = err
@@ -150,7 +188,7 @@ func (s *Store) settle(w *work, o outcome) []told {
 		} else if s.pending[name] == nil {
 			s.pending[name] = &change{record: c.record}
 		}
-		all = append(all, told{c, o.failed[name]})
+		all = append(all, told{change: c, err: o.failed[name]})
 	}
 	if o.read && s.options.Directory != "" {
 		s.known = s.life.known
@@ -159,6 +197,11 @@ func (s *Store) settle(w *work, o outcome) []told {
 		s.read = true
 		s.deliver(w, o.records)
 	}
+	o.news = slices.DeleteFunc(o.news, func(n News) bool { return w.batch[n.Unit] != nil || s.pending[n.Unit] != nil })
+	if s.news != nil && len(o.news) > 0 {
+		all = append(all, told{news: o.news, hears: s.news})
+	}
+	all = append(all, told{fresh: w.fresh})
 	s.letOpen()
 	return all
 }
@@ -198,13 +241,18 @@ func (s *Store) hang(w *work) []told {
 	s.fault = fmt.Errorf("cannot use %s: it has not answered for %s", s.options.Directory, unit.Span(s.options.Patience))
 	var all []told
 	for _, c := range w.batch {
-		all = append(all, told{&change{dones: c.dones}, s.fault})
+		all = append(all, told{change: &change{dones: c.dones}, err: s.fault})
 		c.dones = nil
 	}
 	for _, c := range s.pending {
-		all = append(all, told{&change{dones: c.dones}, s.fault})
+		all = append(all, told{change: &change{dones: c.dones}, err: s.fault})
 		c.dones = nil
 	}
+	all = append(all, told{fresh: w.fresh})
+	for _, dones := range s.stale {
+		all = append(all, told{fresh: dones})
+	}
+	w.fresh, s.stale = nil, map[unit.Name][]func(){}
 	s.letOpen()
 	return all
 }

@@ -23,8 +23,9 @@
 //
 // It does not say what an intent means. A run record is no promise: the latest may
 // be lost in a crash of the machine, and an old one makes room for a new one. Two
-// stores on one directory are not kept apart: each of them sees what the other wrote
-// when it opens next.
+// stores on one directory are not kept apart: of two records of a unit the one that
+// was written last is there, and each of them hears of what the other wrote if it
+// follows (Store.Follow).
 package store
 
 import (
@@ -94,6 +95,11 @@ type Store struct {
 	found []Record
 	read  bool
 	known engine.Life
+	// news hears of what others wrote, and every is how often is looked for that; nil and 0 for nobody.
+	news  func([]News)
+	every time.Duration
+	// stale are the units of which somebody must know what is on disk now, with whom to tell.
+	stale map[unit.Name][]func()
 	// spoilt are the records that could not be read, until their units have new ones.
 	spoilt  []spoilt
 	code    *int // the container's, once it is known
@@ -136,6 +142,7 @@ func Open(o Options) (*Store, []Record) {
 		opened:  make(chan struct{}),
 		done:    make(chan struct{}),
 		pending: map[unit.Name]*change{},
+		stale:   map[unit.Name][]func(){},
 	}
 	go s.run()
 	<-s.opened
@@ -197,6 +204,31 @@ func (s *Store) change(name unit.Name, r *Record, done func(error)) {
 	s.mu.Unlock()
 	if refusal != nil {
 		go (&change{dones: dones}).tell(refusal)
+	}
+	s.nudge()
+}
+
+// Follow has news be told what somebody else has written or removed since, which is looked for every so often. It is
+// called from the store's goroutine, and must not block.
+func (s *Store) Follow(every time.Duration, news func([]News)) {
+	s.mu.Lock()
+	s.every, s.news = every, news
+	s.mu.Unlock()
+	s.nudge()
+}
+
+// Refresh has the unit's record be read again. done is called once, from another goroutine, and must not block: when who
+// follows has been told what is new, or when the disk can't be asked.
+func (s *Store) Refresh(name unit.Name, done func()) {
+	s.mu.Lock()
+	refuse := s.closing || s.hung || s.options.Directory == ""
+	if !refuse {
+		s.stale[name] = append(s.stale[name], done)
+	}
+	s.mu.Unlock()
+	if refuse {
+		go done()
+		return
 	}
 	s.nudge()
 }

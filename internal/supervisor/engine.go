@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"os"
 
@@ -146,6 +147,8 @@ func (s *Supervisor) refuse(verb string, u *record, up bool) error {
 		return conflict("it is being removed")
 	case up && s.stopping:
 		return conflict("the container is stopping")
+	case verb == "restart" && u.life.Reason == unit.AwaitsLease && s.o.Leases.Holder(u.spec.Name).Alive:
+		return conflict(fmt.Sprintf("container %s has it; restart it there", s.o.Leases.Holder(u.spec.Name).Container))
 	case up && u.life.State == unit.Disabled:
 		return conflict("it is disabled in this container: " + disabledBecause(u.spec))
 	}
@@ -155,6 +158,7 @@ func (s *Supervisor) refuse(verb string, u *record, up bool) error {
 // intend records who wants what of a unit, and lets the event of the wish happen to it.
 func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.EventKind) {
 	u.intent = unit.Intent{Up: up, Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
+	u.unsaved = s.isExclusive(u.spec)
 	before, by := u.life, u.by
 	u.by = actor
 	s.step(u, lifecycle.Event{Kind: k})
@@ -170,8 +174,8 @@ func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.Ev
 // keep answers with the unit's status when its intent is on disk, so that what was answered survives. An intent that
 // can't be written is a condition in Info, not a refusal: it holds for as long as pintle lives.
 func (s *Supervisor) keep(u *record, answer reply) {
-	status := s.status(u)
-	s.o.Store.Put(s.recordOf(u), func(error) { answer(status, nil) })
+	status, r := s.status(u), s.recordOf(u)
+	s.save(u, func(done func(error)) { s.o.Store.Put(r, done) }, func() { answer(status, nil) })
 }
 
 // Signal implements engine.Engine.

@@ -101,11 +101,11 @@ func (s *Supervisor) Remove(ctx context.Context, name unit.Name) (engine.Status,
 		}
 		s.intend(u, false, actor, lifecycle.Stop)
 		status := s.status(u)
+		forget := func(done func(error)) { s.o.Store.Delete(name, done) }
 		if r, ok := s.remembered[name]; ok {
-			s.o.Store.Put(r, func(error) { answer(status, nil) })
-			return
+			forget = func(done func(error)) { s.o.Store.Put(r, done) }
 		}
-		s.o.Store.Delete(name, func(error) { answer(status, nil) })
+		s.save(u, forget, func() { answer(status, nil) })
 	})
 }
 

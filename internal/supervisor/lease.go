@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
 	"pintle/internal/unit"
 )
@@ -20,7 +21,7 @@ type Leases interface {
 	// Holds tells whether the unit may run now, and the fence of its lease.
 	Holds(unit.Name) (fence uint64, ok bool)
 	// Holder is the container that holds it instead, as far as that is known.
-	Holder(unit.Name) (host string, fence uint64)
+	Holder(unit.Name) engine.Holder
 }
 
 // lostGrace is how long a run may take to end once its lease was lost; then all of it is killed. The lease is lost
@@ -49,7 +50,12 @@ func (s *Supervisor) hasLease(u *record) bool {
 		u.wants = true
 		s.o.Leases.Want(u.spec.Name)
 	}
-	if !s.holds(u) {
+	switch fence, ok := s.o.Leases.Holds(u.spec.Name); {
+	case !ok:
+		u.sure = false
+		return false
+	case fence > 0 && !u.sure: // a fence of 0 is that of a container alone
+		s.makeSure(u)
 		return false
 	}
 	if u.owed {
@@ -64,15 +70,17 @@ func (s *Supervisor) hasLease(u *record) bool {
 func (s *Supervisor) settleLease(u *record) {
 	switch {
 	case !u.wants || u.life.Alive():
+	case u.unsaved && !activeIn(u.life.State): // see save
 	case !activeIn(u.life.State) || !s.isExclusive(u.spec):
-		u.wants = false
+		u.wants, u.sure = false, false
 		s.o.Leases.Release(u.spec.Name)
 	case !s.holds(u):
+		u.sure = false
 		s.o.Leases.Ended(u.spec.Name)
 	}
 }
 
-// LeaseChanged tells that a unit's lease was won or lost.
+// LeaseChanged tells that a unit's lease was won or lost, or is another's.
 func (s *Supervisor) LeaseChanged(name unit.Name) {
 	s.do(func(s *Supervisor) {
 		u := s.units[name]
@@ -101,6 +109,7 @@ func (s *Supervisor) loseLease(u *record) {
 	default:
 		s.settleLease(u)
 		s.touch(u)
+		s.publish(u) // who holds it may have changed alone
 		return
 	}
 	s.later(lostGrace, func(s *Supervisor) { s.killLost(u, run) })
@@ -135,8 +144,8 @@ func (s *Supervisor) mayKeep(u *record) bool { return !s.isExclusive(u.spec) || 
 
 func (s *Supervisor) leaseBecause(u *record) string {
 	if s.o.Leases != nil {
-		if host, fence := s.o.Leases.Holder(u.spec.Name); host != "" {
-			return fmt.Sprintf("waiting for container %s, which holds it (fence %d)", host, fence)
+		if h := s.o.Leases.Holder(u.spec.Name); h.Fence > 0 {
+			return fmt.Sprintf("waiting for container %s, which holds it (fence %d)", h.Container, h.Fence)
 		}
 	}
 	return "waiting until it is sure that no other container runs it"

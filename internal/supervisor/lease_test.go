@@ -37,7 +37,9 @@ func (l *fakeLeases) Holds(unit.Name) (uint64, bool) {
 	return l.fence, l.held
 }
 
-func (l *fakeLeases) Holder(unit.Name) (string, uint64) { return "alpha", 7 }
+func (l *fakeLeases) Holder(unit.Name) engine.Holder {
+	return engine.Holder{Container: "alpha", Fence: 7, Alive: true}
+}
 
 func (l *fakeLeases) set(held bool, fence uint64) {
 	l.mu.Lock()

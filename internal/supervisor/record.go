@@ -61,6 +61,11 @@ type record struct {
 	slotTimer *time.Timer
 	// wants is set while the lease of an exclusive unit is held, or wanted.
 	wants bool
+	// sure is set once it is known what other containers asked of it before the lease was won; asking while that is found out.
+	sure, asking bool
+	// unsaved is set while what was last asked of an exclusive unit is not on disk; saves counts the tries.
+	unsaved bool
+	saves   uint64
 	// owed is set while the store does not have its intent, because another container may run it.
 	owed bool
 	// halted is set once it was its turn to end, in a container that ends.

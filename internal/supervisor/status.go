@@ -19,6 +19,9 @@ func (s *Supervisor) status(u *record) engine.Status {
 		Intent: u.intent, Labels: u.spec.Labels, Remaining: u.remaining, Text: u.text, Gone: u.gone,
 		Origin: s.origin(u), ReadyBy: u.spec.Readiness.String(), AliveBy: aliveBy(u.spec),
 	}
+	if u.life.Reason == unit.AwaitsLease && s.o.Leases != nil {
+		st.Holder = s.o.Leases.Holder(u.spec.Name)
+	}
 	if u.run != nil && !u.life.Ended {
 		st.PID = u.run.Pid()
 	}

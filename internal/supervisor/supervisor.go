@@ -98,6 +98,7 @@ type Supervisor struct {
 	alive, active int
 
 	booted, stopping bool
+	following        bool    // what other containers ask is heard of
 	reloading        bool    // what a reload changes is being changed
 	verdict          Verdict // valid once over is closed
 	firstFailure     int     // the code of the unit that failed first
@@ -234,6 +235,7 @@ func (s *Supervisor) do(e event) bool {
 func (s *Supervisor) Boot() {
 	s.do(func(s *Supervisor) {
 		s.booted = true
+		s.followOthers()
 		s.eachInTurn(func(u *record) {
 			if u.intent.Up && !s.stopping {
 				s.step(u, lifecycle.Event{Kind: lifecycle.Boot})

@@ -144,6 +144,8 @@ var (
 	Policy = Actor{Kind: "policy"}
 	// ByDiscovery is a directory that declares an instance, or does not any more.
 	ByDiscovery = Actor{Kind: "discovery"}
+	// Elsewhere is somebody who asked another container that shares the state directory, where no more is known.
+	Elsewhere = Actor{Kind: "another container"}
 )
 
 // String names the actor as a sentence needs it.
@@ -164,6 +166,11 @@ type Intent struct {
 	Generation uint64    `json:"generation"`
 	Time       time.Time `json:"time"`
 	Actor      Actor     `json:"actor"`
+}
+
+// Same tells whether two are the same wish.
+func (i Intent) Same(other Intent) bool {
+	return i.Up == other.Up && i.Generation == other.Generation && i.Time.Equal(other.Time) && i.Actor == other.Actor
 }
 
 // Desired is the intent as one word.
