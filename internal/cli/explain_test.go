@@ -90,6 +90,8 @@ func inState(kind unit.Kind, state unit.State, reason unit.Reason) engine.Status
 		s.AliveBy = "http http://localhost/healthz"
 	case unit.AwaitsCalm:
 		s.Next = noon.Add(8 * time.Second)
+	case unit.AwaitsLease:
+		s.Holder = engine.Holder{Container: "alpha", Fence: 7, Alive: true}
 	case unit.AwaitsDependency, unit.DependencyFailed:
 		s.DependsOn = []engine.Dependency{{On: "db", Condition: unit.OnReady}, {On: "cache", Condition: unit.OnStarted, Met: true}, {On: "seed", Condition: unit.OnDone}}
 	}

@@ -53,6 +53,9 @@ func remedies(s engine.Status) []remedy {
 		}
 		return []remedy{start}
 	case unit.Waiting:
+		if s.Holder.Fence > 0 {
+			giveUp.effect = "stops it, in container " + clean(s.Holder.Container) + " too"
+		}
 		return append(mending(s), giveUp)
 	case unit.Starting:
 		return []remedy{wait, logs, stop}

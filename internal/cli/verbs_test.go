@@ -43,6 +43,8 @@ func TestVerbs(t *testing.T) {
 	failedBefore.Because = "old news"
 	refusedBefore := at(coder, unit.Failed, 3)
 	refusedBefore.Reason = unit.DependencyFailed
+	another := at(coder, unit.Waiting, 0)
+	another.Holder = engine.Holder{Container: "alpha", Fence: 7}
 	oneshot := at("migrate", unit.Done, 2)
 	oneshot.Kind = unit.Oneshot
 	tests := []struct {
@@ -182,6 +184,18 @@ func TestVerbs(t *testing.T) {
 			f.script(func() { time.Sleep(time.Second); f.set(coder, f.begin) })
 		}, "restart gateway@coder", result{0, "gateway@coder is up after 1.0 s (pid 1004, run 4)\n", ""}},
 		{"stop of one that waits", at(coder, unit.Waiting, 3), nil, "stop gateway@coder", result{0, "gateway@coder is down after 0 s\n", ""}},
+		{"start of one that another container has", at(coder, unit.Down, 0), func(f *fake) {
+			f.holds[coder] = "waiting until it is sure that no other container runs it"
+			f.script(func() {
+				time.Sleep(time.Second)
+				f.set(coder, func(s *engine.Status) { s.Holder = engine.Holder{Container: "al\x1b[2Jpha", Fence: 7} })
+				time.Sleep(3 * time.Second) // it could have been dead
+				f.set(coder, func(s *engine.Status) { s.Holder.Alive = true })
+			})
+		}, "start gateway@coder", result{0, "gateway@coder is to be up; container alpha has it\n",
+			"pintle: gateway@coder is waiting (waiting until it is sure that no other container runs it)\n"}},
+		{"stop of one that another container has", another, nil, "stop gateway@coder", result{0,
+			"gateway@coder is asked to be down; container alpha, which has it, ends it within some seconds\n", ""}},
 		{"restart of one that dies at once", up, func(f *fake) { f.live[coder] = diesAfter(0, 3, unit.Backoff, "it crashed") },
 			"restart gateway@coder", result{1, "",
 				"pintle: cannot restart gateway@coder: it died after 0 s: exited with code 3; it is now backoff (it crashed)\n"}},
