@@ -107,6 +107,9 @@ func (r *repair) directory(fd int, path string, depth int) error {
 
 // entry repairs one name in the directory in. That it has gone is unix.ENOENT.
 func (r *repair) entry(in int, name, path string, depth int) error {
+	if id, ok := mountID(in, name); ok && id != r.mount.id {
+		return nil // before anything is asked of it: it may not answer
+	}
 	var st unix.Stat_t
 	if err := unix.Fstatat(in, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
@@ -243,16 +246,26 @@ func is(st *unix.Stat_t, format uint32) bool { return st.Mode&unix.S_IFMT == for
 type mount struct{ id, device uint64 }
 
 func mountOf(fd int) (mount, error) {
-	var x unix.Statx_t
-	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW, unix.STATX_MNT_ID, &x)
-	if err == nil && x.Mask&unix.STATX_MNT_ID != 0 { // since Linux 5.8; seccomp filters of older times forbid it
-		return mount{id: x.Mnt_id}, nil
+	if id, ok := mountID(fd, ""); ok {
+		return mount{id: id}, nil
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return mount{}, err
 	}
 	return mount{device: st.Dev}, nil
+}
+
+// mountID is the kernel's number for the mount that a name in a directory leads into, or a
+// descriptor's, for an empty name. It is the kernel's own knowledge: no file system is asked, so none is waited for.
+func mountID(in int, name string) (id uint64, ok bool) {
+	var x unix.Statx_t
+	flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT | unix.AT_STATX_DONT_SYNC
+	if name == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	err := unix.Statx(in, name, flags, unix.STATX_MNT_ID, &x)
+	return x.Mnt_id, err == nil && x.Mask&unix.STATX_MNT_ID != 0 // since Linux 5.8; seccomp filters of older times forbid it
 }
 
 // protectedHardLinks tells whether the kernel keeps users from making hard links to
