@@ -79,11 +79,14 @@ func ParseArgs(args []string) (configFile string, rest []string, err error) {
 // exit code for pintle.
 func Init(o Options) int {
 	signals := receive()
-	c, err := configure(o)
+	c, err := configure(o, signals)
 	if err != nil {
 		utter(o.Stderr, err.Error())
 		if e, ok := errors.AsType[*process.ExecError](err); ok {
 			return e.Code
+		}
+		if e, ok := errors.AsType[stoppedEarly](err); ok {
+			return unit.Exit{Signal: e.by}.ShellCode()
 		}
 		return exitFailed
 	}
@@ -122,7 +125,7 @@ type container struct {
 
 // configure reads the configuration, and prepares what it says must be so before
 // anything starts; it starts nothing.
-func configure(o Options) (*container, error) {
+func configure(o Options, signals chan os.Signal) (*container, error) {
 	var files []string
 	if o.Config != "" {
 		files = []string{o.Config}
@@ -130,7 +133,7 @@ func configure(o Options) (*container, error) {
 	c := &container{o: o, files: files, ended: make(chan struct{})}
 	cfg, err := c.read()
 	if err == nil {
-		err = c.prepare(cfg)
+		err = c.prepare(cfg, signals)
 	}
 	if err == nil {
 		c.main, err = c.route(cfg)

@@ -272,7 +272,7 @@ func TestReloadPreparesNothing(t *testing.T) {
 		}
 	}
 	write("first")
-	c, err := configure(Options{Config: file, Stderr: os.Stderr})
+	c, err := configure(Options{Config: file, Stderr: os.Stderr}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,9 @@ type Options struct {
 	StateDirectory, StateMark string
 	// Accounts are the files that users are in.
 	Accounts account.Database
-	Now      func() time.Time
+	// At is told what is prepared next, so that it can be said where that takes long; nil for nobody.
+	At  func(what string)
+	Now func() time.Time
 	// Time and Entries bound the repairs; zero means the defaults. Entries counts those that are changed, so that
 	// each start of a container comes further.
 	Time    time.Duration
@@ -79,17 +81,24 @@ func Run(plan unit.Prepare, o Options) Result {
 	if o.Entries == 0 {
 		o.Entries = DefaultEntries
 	}
+	if o.At == nil {
+		o.At = func(string) {}
+	}
 	j := &job{o: o, accounts: o.Accounts, until: o.Now().Add(o.Time), entries: o.Entries}
 	if o.StateDirectory != "" {
+		o.At(o.StateDirectory)
 		j.stateKnown = unix.Lstat(o.StateDirectory, &j.state) == nil
 	}
 	for _, u := range plan.Users {
+		o.At("user " + u.Name)
 		j.user(u)
 	}
 	for _, d := range plan.Directories {
+		o.At(d.Path)
 		j.directory(d)
 	}
 	for _, f := range plan.Files {
+		o.At(f.Path)
 		if err := j.file(f); err != nil {
 			j.complain(f.Path, f.OnError, err)
 		}
