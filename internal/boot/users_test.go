@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 )
 
 // This file keeps the bugs of a system that was run on another supervisor from
-// coming back: each test has the number and the story of one (hermes-behaviours.md).
+// coming back: each test has the number and the story of one (docs/bug-classes.md).
 
 // bots is a configuration with a template, whose instances are down until somebody starts them, and remembered.
 func bots(dir, command string) string {
@@ -276,5 +277,103 @@ services:
 	touch(t, dir+"/go")
 	if code := p.code(t); code != 6 {
 		t.Errorf("code %d\n%s", code, &p.stderr)
+	}
+}
+
+// TestU7: something that was left lying about from an earlier life stopped the start of everything. What a
+// life that was cut off leaves in any of pintle's places, and what lies among the directories of instances, is in nobody's way.
+func TestU7(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	yaml := strings.Replace(bots(dir, self("sleep")), "always: [a, b],", "always: [a, b], discover: {directory: "+dir+"/profiles, marker: SOUL.md},", 1)
+	run := []string{"PINTLE_RUNTIME_DIR=" + dir + "/run"}
+	p := startIn(t, run, yaml)
+	if _, err := p.client(t).Start(t.Context(), "bot@a"); err != nil {
+		t.Fatal(err)
+	}
+	p.untilUnit(t, "bot@a", is(unit.Up))
+	p.term(t)
+	p.code(t)
+
+	for _, name := range []string{
+		"run/runs/web.1.stop/x", "run/runs/bot@a.1.notify/x", "state/intents/.new-bot@a.json/x", "state/runs/.new-x/x", "state/lives/.new-x/x",
+		"profiles/.coder.tmp", "profiles/coder.tmp",
+	} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"run/runs/web.1.stop~", "run/pintle.sock.new", "state/intents/.new-1", "state/aside/.new-1", "profiles/.coder.tmp/SOUL.md", "profiles/coder.tmp/SOUL.md"} {
+		touch(t, filepath.Join(dir, name))
+	}
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: dir + "/run/pintle.sock"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	_ = stale.Close()
+
+	p = startIn(t, run, yaml)
+	p.untilUnit(t, "web", is(unit.Up))
+	p.untilUnit(t, "bot@a", is(unit.Up))
+	p.until(t, "what lies among the instances to be said", func() bool {
+		info, err := p.client(t).Info(t.Context())
+		if err == nil && len(info.Conditions) > 1 {
+			t.Fatalf("the conditions are %q", info.Conditions)
+		}
+		return err == nil && len(info.Conditions) == 1 && strings.Contains(info.Conditions[0], `"coder.tmp" (cannot use instance name`)
+	})
+	p.term(t)
+	p.code(t)
+}
+
+// TestU31: to make a profile started its bot, which had no token yet; it failed, and it was started again at every
+// boot. A directory only declares an instance: nobody has asked for it to run, in this life or the next.
+func TestU31(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	yaml := "main: {command: " + self("sleep") + "}\nstate_directory: " + dir + "/state\ntemplates:\n  bot: {command: " + self("sleep") +
+		", instances: {initial: down, discover: {directory: " + dir + "/profiles, marker: SOUL.md}}}\n"
+	p := start(t, yaml)
+	if err := os.MkdirAll(dir+"/profiles/coder", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	touch(t, dir+"/profiles/coder/SOUL.md")
+	for range 2 {
+		if s := p.untilUnit(t, "bot@coder", is(unit.Down)); s.Run != 0 || s.Desired != "down" || s.Reason != unit.NeverStarted {
+			t.Errorf("it is %+v", s)
+		}
+		p.term(t)
+		p.code(t)
+		p = start(t, yaml)
+	}
+	if _, err := p.client(t).Start(t.Context(), "bot@coder"); err != nil {
+		t.Error(err)
+	}
+	p.untilUnit(t, "bot@coder", is(unit.Up))
+}
+
+// TestU33: what a container was for was guessed from the command lines of its processes, so that one for the web page
+// ran a second bot. A container's role is what its configuration says, whatever words its command has.
+func TestU33(t *testing.T) {
+	t.Parallel()
+	for role, want := range map[string]struct {
+		state   unit.State
+		because string
+		command []string
+	}{
+		"web":  {unit.Disabled, "this container's role is web, and only chat owns it", []string{"bot", "run"}},
+		"chat": {unit.Up, "", []string{"web"}},
+	} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			yaml := "role: ${ROLE}\ntemplates:\n  bot: {command: " + self("sleep") + ", instances: {always: [a], initial: up, roles: [chat]}}\n"
+			p := startIn(t, []string{"ROLE=" + role}, yaml, append([]string{"--", os.Args[0], roleName, "sleep"}, want.command...)...)
+			p.untilUnit(t, "main", is(unit.Up))
+			s := p.untilUnit(t, "bot@a", is(want.state))
+			if (s.Run > 0) != (want.state == unit.Up) || want.because != "" && s.Because != want.because {
+				t.Errorf("it is %+v", s)
+			}
+		})
 	}
 }

@@ -1,7 +1,12 @@
 package supervisor
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +19,7 @@ import (
 )
 
 // This file keeps the bugs of a system that was run on another supervisor from
-// coming back: each test has the number and the story of one (hermes-behaviours.md).
+// coming back: each test has the number and the story of one (docs/bug-classes.md).
 
 // TestU39: a restart of a unit that is down did nothing and reported success.
 // Here it starts it, from wherever it is, and the answer says so.
@@ -126,6 +131,158 @@ func TestU55(t *testing.T) {
 		for _, pid := range old {
 			if lives(pid) {
 				t.Errorf("process %d of the first run lives beside the second", pid)
+			}
+		}
+	})
+}
+
+// TestU6: a service whose directory was only half made was started, and as root. Here
+// an instance is there with all that belongs to it, or it is not there at all: whoever looks on never sees another one, and
+// none is started before it is whole.
+func TestU6(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		p := newProfiles(t)
+		w := newWorld(t, Options{Templates: []unit.Template{p.template(p.intentFrom)}})
+		ctx, cancel := context.WithCancel(context.Background())
+		looked := make(chan struct{})
+		seen := map[unit.Name]engine.Status{} // the first of each
+		go func() {
+			defer close(looked)
+			for ctx.Err() == nil {
+				list, err := w.List(ctx)
+				for _, s := range list {
+					if _, ok := seen[s.Name]; !ok && err == nil {
+						seen[s.Name] = s
+					}
+				}
+			}
+		}()
+		if err := os.MkdirAll(p.dir+"/half/of/it", 0o755); err != nil { // without its marker yet
+			t.Fatal(err)
+		}
+		for _, staged := range []string{".whole0.tmp", "whole0.tmp"} { // under another name
+			p.make(staged, `{"desired_state":"running"}`)
+		}
+		for i := range 10 {
+			p.make(fmt.Sprintf("whole%d", i), `{"desired_state":"running"}`)
+			for _, down := range []bool{true, false} {
+				name := unit.Name(fmt.Sprintf("gateway@asked%d-%v", i, down))
+				if _, created, err := w.Create(onPeersBehalf(10000), engine.CreateRequest{Name: name, Down: down}); err != nil || !created {
+					t.Fatal(created, err)
+				}
+			}
+		}
+		for i := range 10 {
+			w.untilState(unit.Name(fmt.Sprintf("gateway@whole%d", i)), unit.Up)
+			w.untilState(unit.Name(fmt.Sprintf("gateway@asked%d-false", i)), unit.Up)
+		}
+		cancel()
+		<-looked
+		for name, s := range seen {
+			instance := name.Instance()
+			declared := strings.HasPrefix(instance, "whole")
+			up := declared || strings.HasSuffix(instance, "false")
+			want := unit.Actor{Kind: "peer", UID: 10000, PID: 33, Command: "pintle"}
+			if declared {
+				want = unit.ByDiscovery
+			}
+			switch {
+			case len(instance) < len("whole0") || strings.Contains(instance, "tmp"):
+				t.Errorf("there is %s", name)
+			case s.Intent.Up != up || s.Intent.Actor != want || s.Intent.Generation != 1 || declared && s.Origin == "" || !up && s.Run > 0:
+				t.Errorf("the first that was seen of %s is %+v", name, s)
+			}
+		}
+	})
+}
+
+// TestU35: in the container beside, a restart was answered with "no such gateway", which was not so. Here the unit
+// is known there, the answer says who has it, and what was asked is what the owner's next start finds.
+func TestU35(t *testing.T) {
+	elsewhere := sleeper("elsewhere", func(s *unit.Spec) {
+		s.Enabled = unit.Switch{Because: "this container's role is web, and only chat owns it"}
+	})
+	k := &fakeKernel{life: func(Launch) (time.Duration, unit.Exit) { return -1, unit.Exit{} }}
+	l := &fakeLeases{}
+	inBubble(t, Options{Kernel: k, Leases: l, Services: []unit.Spec{exclusiveUnit(), elsewhere}}, func(t *testing.T, s *Supervisor) {
+		l.s = s
+		synctest.Wait()
+		ctx := onPeersBehalf(10000)
+		_, err := s.Restart(ctx, "elsewhere")
+		refusal(t, err, engine.Conflict, "cannot restart elsewhere: it is disabled in this container: this container's role is web, and only chat owns it")
+		got, err := s.Restart(ctx, "gw")
+		if err != nil || got.State != unit.Waiting || got.Desired != "up" || got.Intent.Generation != 1 ||
+			got.Because != "waiting for container alpha, which holds it (fence 7)" {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if n := k.count(); n > 0 {
+			t.Errorf("%d were started", n)
+		}
+	})
+}
+
+// TestU37: one place had all named gateways down, because the default one was to run them, and another had the default one
+// refuse to. Here what becomes of an instance depends on what was asked of it, and on no other instance.
+func TestU37(t *testing.T) {
+	k := &fakeKernel{life: func(l Launch) (time.Duration, unit.Exit) {
+		if slices.Contains(l.Env, "PINTLE_UNIT=gateway@crashing") {
+			return time.Millisecond, unit.Exit{Code: 78}
+		}
+		return -1, unit.Exit{}
+	}}
+	o := Options{
+		Kernel:    k,
+		Templates: []unit.Template{template(func(t *unit.Template) { t.Always, t.Max = []string{"default"}, 9 })},
+		Records:   []store.Record{recorded("gateway@default", false), recorded("gateway@a", true), recorded("gateway@b", false), recorded("gateway@crashing", true)},
+	}
+	inBubble(t, o, func(t *testing.T, s *Supervisor) {
+		are := func(when string, want map[unit.Name]unit.State) {
+			t.Helper()
+			synctest.Wait()
+			for name, state := range want {
+				if u := get(t, s, name); u.State != state || state == unit.Up && u.Run != 1 {
+					t.Errorf("%s %s is %s in run %d, want %s", when, name, u.State, u.Run, state)
+				}
+			}
+		}
+		are("at boot", map[unit.Name]unit.State{"gateway@default": unit.Down, "gateway@a": unit.Up, "gateway@b": unit.Down})
+		if _, err := s.Start(t.Context(), "gateway@default"); err != nil {
+			t.Fatal(err)
+		}
+		are("with the default one up", map[unit.Name]unit.State{"gateway@default": unit.Up, "gateway@a": unit.Up, "gateway@b": unit.Down})
+		if _, err := s.Stop(t.Context(), "gateway@default"); err != nil {
+			t.Fatal(err)
+		}
+		are("with the default one stopped", map[unit.Name]unit.State{"gateway@default": unit.Down, "gateway@a": unit.Up, "gateway@b": unit.Down})
+	})
+}
+
+// TestU40: who stopped all of them at once left word in his own home only, so that the others took the stop for a crash,
+// and came back. Here each is told by a file of its own, and it is pintle that knows what was asked, whatever code follows.
+func TestU40(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		dir, runs := stage(t)
+		var services []unit.Spec
+		for _, name := range []string{"a", "b", "c"} {
+			services = append(services, player(unit.Name(name), dir, "on TERM [ copy PINTLE_STOP_FILE %s/note-"+name+" exit 1 ] write %s/on-"+name+" on sleep", quick))
+		}
+		w := newStagedWorld(t, dir, runs, services...)
+		for _, s := range services {
+			w.untilFile("on-" + string(s.Name))
+		}
+		for _, s := range services {
+			w.must(w.Stop(onPeersBehalf(10000), s.Name))
+		}
+		for _, s := range services {
+			var note stopNote
+			if err := json.Unmarshal([]byte(w.untilFile("note-"+string(s.Name))), &note); err != nil {
+				t.Fatal(err)
+			}
+			if note.Unit != s.Name || note.Then != "end" || note.Reason != unit.Asked || note.Actor != "uid 10000 (pintle, pid 33)" {
+				t.Errorf("%s was told %+v", s.Name, note)
+			}
+			if s := w.untilState(s.Name, unit.Down); s.Run != 1 || s.Failures != 0 || !s.Last.Asked || s.Last.Exit.Code != 1 {
+				t.Errorf("%+v, %+v", s, s.Last)
 			}
 		}
 	})
