@@ -90,10 +90,10 @@ func (r *repair) directory(fd int, path string, depth int) error {
 		if err != nil {
 			return err
 		}
-		if r.j.o.Now().After(r.j.until) {
-			r.over = fmt.Errorf("it took longer than %v", r.j.o.Time)
-		}
 		for _, name := range names {
+			if r.over == nil && r.j.o.Now().After(r.j.until) { // each time: on a slow disk one name may take long
+				r.over = fmt.Errorf("it took longer than %v", r.j.o.Time)
+			}
 			if r.over != nil {
 				break
 			}

@@ -123,14 +123,13 @@ func TestRepairIsBounded(t *testing.T) {
 		h.is(fmt.Sprintf("vol/f%d", i), "10000:10000 0644")
 	}
 
-	h.write("vol/late", "", 0)
-	h.opts.Now = func() func() time.Time {
-		clock := time.Unix(0, 0)
-		return func() time.Time { clock = clock.Add(20 * time.Second); return clock }
-	}()
+	for i := range 30 {
+		h.write(fmt.Sprintf("late/f%d", i), "", 0)
+	}
+	clock := time.Unix(0, 0)
+	h.opts.Now = func() time.Time { clock = clock.Add(time.Second); return clock } // a disk that takes a second for each
 	h.opts.Time = 10 * time.Second
-	h.run(tree(h.vol), "cannot prepare DIR/vol: it took longer than 10s; 0 entries below it were given to uid 10000, and the next start of the container goes on")
-	h.is("vol/late", "0:0 0644")
+	h.run(tree(h.dir+"/late"), "cannot prepare DIR/late: it took longer than 10s; 10 entries below it were given to uid 10000, and the next start of the container goes on")
 
 	h.opts.Now, h.opts.Time, h.opts.Entries = time.Now, 0, 0
 	deep := strings.Repeat("/d", maxDepth+1)
