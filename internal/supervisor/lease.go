@@ -97,6 +97,9 @@ func (s *Supervisor) LeaseChanged(name unit.Name) {
 // loseLease ends what runs by a lease that was lost.
 func (s *Supervisor) loseLease(u *record) {
 	run := u.life.Run
+	if u.life.Alive() {
+		u.books.killBy = now().Add(lostGrace)
+	}
 	switch u.life.State {
 	case unit.Starting, unit.Up:
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d is ended: this container is not sure any more that no other runs it", u.spec.Name, run))
@@ -106,6 +109,11 @@ func (s *Supervisor) loseLease(u *record) {
 		}
 		s.step(u, lifecycle.Event{Kind: kind, Reason: unit.LostLease})
 	case unit.Stopping:
+		if u.next.After(u.books.killBy) { // it was promised more
+			u.next = u.books.killBy
+			s.noteStop(u)
+			s.publish(u)
+		}
 	default:
 		s.settleLease(u)
 		s.touch(u)
@@ -123,7 +131,12 @@ func (s *Supervisor) killLost(u *record, run uint64) {
 		s.later(killAgain, func(s *Supervisor) { s.killLost(u, run) })
 	default:
 		s.o.Log.Warn(fmt.Sprintf("%s: run %d has not ended within %s of its lease's loss: killing all of it", u.spec.Name, run, unit.Span(lostGrace)))
+		u.next = zeroTime
 		u.books.send(unit.SIGKILL, unit.Policy.String())
+		u.books.killed = true
+		if u.life.Ended {
+			u.leftWasKilled()
+		}
 		u.run.Kill()
 	}
 }

@@ -1,6 +1,9 @@
 package supervisor
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -108,8 +111,11 @@ func TestLostLease(t *testing.T) {
 		if got := l.take(); got != "" {
 			t.Errorf("calls: %s", got)
 		}
+		lost := time.Now()
 		l.set(false, 8)
-		is(unit.Stopping, unit.LostLease, "not sure any more")
+		if g := is(unit.Stopping, unit.LostLease, "not sure any more"); !g.Next.Equal(lost.Add(lostGrace)) {
+			t.Errorf("it is killed at %s, and was promised %s", lost.Add(lostGrace), g.Next)
+		}
 		time.Sleep(lostGrace - time.Millisecond)
 		is(unit.Stopping, unit.LostLease, "")
 		if got := l.take(); got != "" {
@@ -117,7 +123,7 @@ func TestLostLease(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		g := is(unit.Waiting, unit.AwaitsLease, "")
-		if g.Last == nil || g.Last.Exit.Signal != unit.SIGKILL || g.Last.Sender != engine.SentByPintle {
+		if g.Last == nil || g.Last.Exit.Signal != unit.SIGKILL || g.Last.Sender != engine.SentByPintle || !g.Last.Killed {
 			t.Errorf("it ended so: %+v", g.Last)
 		}
 		if got := l.take(); got != "ended" {
@@ -132,6 +138,42 @@ func TestLostLease(t *testing.T) {
 			t.Errorf("environment %q", k.env)
 		}
 	})
+}
+
+// A run that loses its lease is told, in its stop file too, how long it really has; also where it was asked to end before
+// that, and had more time then.
+func TestLostLeaseSaysWhen(t *testing.T) {
+	for name, asked := range map[string]bool{"up": false, "stopping": true} {
+		t.Run(name, func(t *testing.T) {
+			k := &deafKernel{fakeKernel: &fakeKernel{life: func(Launch) (time.Duration, unit.Exit) { return -1, unit.Exit{} }}}
+			l := &fakeLeases{}
+			dir := t.TempDir()
+			inBubble(t, Options{Kernel: k, Leases: l, Services: []unit.Spec{exclusiveUnit()}, RunDirectory: dir}, func(t *testing.T, s *Supervisor) {
+				l.s = s
+				synctest.Wait()
+				l.set(true, 1)
+				if asked {
+					if _, err := s.Stop(t.Context(), "gw"); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+				}
+				lost := time.Now()
+				l.set(false, 1)
+				var note stopNote
+				if text, err := os.ReadFile(filepath.Join(dir, "gw.1.stop")); err != nil || json.Unmarshal(text, &note) != nil {
+					t.Fatalf("%s, %v", text, err)
+				}
+				if next := get(t, s, "gw").Next; !note.Deadline.Equal(lost.Add(lostGrace)) || !next.Equal(note.Deadline) {
+					t.Errorf("it is killed at %s, and was promised %s in its file, and %s", lost.Add(lostGrace), note.Deadline, next)
+				}
+				time.Sleep(lostGrace + time.Second)
+				if g := get(t, s, "gw"); g.State.Alive() || !g.Last.Killed {
+					t.Errorf("it is %s, and ended so: %+v", g.State, g.Last)
+				}
+			})
+		})
+	}
 }
 
 // Whoever does not want the unit up any more gives its lease back, once its run has ended.

@@ -21,6 +21,10 @@ type books struct {
 	sent map[unit.Signal]string
 	// ended is by whose wish or rule its stop began; "" before.
 	ended string
+	// killBy is when all of it is killed, whatever its grace period, because its lease was lost; zero for never. killed is
+	// set once that was done.
+	killBy time.Time
+	killed bool
 }
 
 func (b *books) send(sig unit.Signal, by string) {

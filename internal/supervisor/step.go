@@ -19,12 +19,10 @@ func (s *Supervisor) step(u *record, e lifecycle.Event) {
 	life, effects := lifecycle.Next(u.spec, before, e)
 	u.life = life
 	if ends(before, e) {
-		s.ended(u, before.Killed, e)
+		s.ended(u, before.Killed || u.books.killed, e)
 	}
-	if life.Killed && !before.Killed && life.Ended && u.last != nil {
-		last := *u.last // snapshots have the other one
-		last.Killed = true
-		u.last = &last
+	if life.Killed && !before.Killed && life.Ended {
+		u.leftWasKilled()
 	}
 	if life.State != before.State || life.Run != before.Run {
 		s.moved(u, &before)
@@ -129,6 +127,15 @@ func (s *Supervisor) ended(u *record, killed bool, e lifecycle.Event) {
 	}
 }
 
+// leftWasKilled notes that what was left of a run, after its leader had ended, was killed.
+func (u *record) leftWasKilled() {
+	if u.last != nil {
+		last := *u.last // snapshots have the other one
+		last.Killed = true
+		u.last = &last
+	}
+}
+
 // happened puts an event of a unit's run into the loop.
 func (s *Supervisor) happened(u *record, e lifecycle.Event) {
 	s.do(func(s *Supervisor) { s.step(u, e) })
@@ -189,6 +196,9 @@ func (s *Supervisor) arm(u *record, f lifecycle.Effect) {
 		u.next = now().Add(f.After)
 	case lifecycle.GraceTimer:
 		u.next = now().Add(f.After)
+		if by := u.books.killBy; !by.IsZero() && u.next.After(by) {
+			u.next = by
+		}
 		s.noteStop(u)
 	}
 }
