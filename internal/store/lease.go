@@ -69,8 +69,8 @@ type leaseFiles interface {
 	// Beat sets the counter of a heart, Heart reads it; 0 where there is none.
 	Beat(owner string, counter uint64) error
 	Heart(owner string) (uint64, error)
-	// Look returns the claim with the highest fence of each unit.
-	Look() (map[unit.Name]claim, error)
+	// Look returns the claim with the highest fence of each unit that is wanted.
+	Look(wanted func(unit.Name) bool) (map[unit.Name]claim, error)
 	// Claim makes a claim; it fails where there is one with that fence.
 	Claim(claim) error
 	// Release says of a claim that its owner will never run anything by it again.
@@ -115,6 +115,8 @@ func (l *leases) want(name unit.Name) {
 		l.units[name] = &lease{}
 	}
 }
+
+func (l *leases) wants(name unit.Name) bool { return l.units[name] != nil }
 
 // holds tells whether the unit may run now, and with which fence.
 func (l *leases) holds(name unit.Name) (fence uint64, ok bool) {
@@ -171,7 +173,7 @@ func (l *leases) turn() {
 	// file system, to write in the directory has the look see what is there now.
 	l.counter++
 	moved := l.files.Beat(l.owner, l.counter) == nil
-	claims, err := l.files.Look()
+	claims, err := l.files.Look(l.wants)
 	if err != nil || !moved {
 		return // neither sure of what it holds, nor may it claim anything
 	}
@@ -203,7 +205,7 @@ func (l *leases) take(made []claim, before map[unit.Name]claim) {
 	if len(made) == 0 {
 		return
 	}
-	claims, err := l.files.Look()
+	claims, err := l.files.Look(l.wants)
 	if err != nil {
 		return // at the next turn they are found, and released
 	}

@@ -94,11 +94,13 @@ func (b *boat) Heart(owner string) (counter uint64, err error) {
 	return counter, err
 }
 
-func (b *boat) Look() (claims map[unit.Name]claim, err error) {
+func (b *boat) Look(wanted func(unit.Name) bool) (claims map[unit.Name]claim, err error) {
 	err = b.call(func() error {
 		claims = map[unit.Name]claim{}
 		for name := range b.shore.claims {
-			claims[name] = b.shore.highest(name)
+			if wanted(name) {
+				claims[name] = b.shore.highest(name)
+			}
 		}
 		return nil
 	})

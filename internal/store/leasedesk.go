@@ -46,8 +46,8 @@ func (f *notingFiles) Beat(owner string, counter uint64) error {
 	return f.note("write", heartFile(owner), f.leaseDisk.Beat(owner, counter))
 }
 
-func (f *notingFiles) Look() (map[unit.Name]claim, error) {
-	claims, err := f.leaseDisk.Look()
+func (f *notingFiles) Look(wanted func(unit.Name) bool) (map[unit.Name]claim, error) {
+	claims, err := f.leaseDisk.Look(wanted)
 	return claims, f.note("read", leasesDir, err)
 }
 

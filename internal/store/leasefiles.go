@@ -50,17 +50,32 @@ func (d *leaseDisk) Beat(owner string, counter uint64) error {
 
 func (d *leaseDisk) Heart(owner string) (uint64, error) {
 	text, err := read(d.volume, heartFile(owner), d.uid, maxLease)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
+	if ofDisk(err) && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
-	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	counter, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return 0, nil // what is no heart, or none that pintle wrote, does not beat
+	}
+	return counter, nil
 }
 
-// Look lists the directory once for all units.
-func (d *leaseDisk) Look() (map[unit.Name]claim, error) {
+// mostLooks is how often the directory is listed again because a claim was cleared away before it was read.
+const mostLooks = 5
+
+// Look lists the directory once for all units, and again where others took some over meanwhile.
+func (d *leaseDisk) Look(wanted func(unit.Name) bool) (claims map[unit.Name]claim, err error) {
+	read := map[unit.Name]claim{}
+	for range mostLooks {
+		if claims, err = d.look(wanted, read); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return claims, err
+}
+
+// look lists the directory, and reads the claims that are not in read yet, into it.
+func (d *leaseDisk) look(wanted func(unit.Name) bool, read map[unit.Name]claim) (map[unit.Name]claim, error) {
 	names, err := d.volume.List(leasesDir)
 	if err != nil {
 		return nil, err
@@ -71,18 +86,26 @@ func (d *leaseDisk) Look() (map[unit.Name]claim, error) {
 		if base, ok := strings.CutSuffix(file, releasedSuffix); ok {
 			released[base] = true
 		}
-		if name, fence, ok := parseClaim(file, claimSuffix); ok && fence > claims[name].Fence {
+		if name, fence, ok := parseClaim(file, claimSuffix); ok && wanted(name) && fence > claims[name].Fence {
 			claims[name] = claim{Unit: name, Fence: fence}
 		}
 	}
+	var overtaken error
 	for name, c := range claims {
-		if c, err = d.claim(c); err != nil {
-			return nil, err
+		if read[name].Fence != c.Fence {
+			if read[name], err = d.claim(c); errors.Is(err, fs.ErrNotExist) {
+				overtaken = err
+				delete(read, name)
+				continue
+			} else if err != nil {
+				return nil, err
+			}
 		}
+		c = read[name]
 		c.released = released[fmt.Sprintf("%s.%d", name, c.Fence)]
 		claims[name] = c
 	}
-	return claims, nil
+	return claims, overtaken
 }
 
 // claim reads one. What is no claim inside still counts by its name: it has an owner
@@ -185,27 +208,21 @@ func (d *leaseDisk) clear(newest claim) {
 // oldInterim is how old, by the disk's own clock, a file that is being written must be to be nobody's any more.
 const oldInterim = 10 * time.Minute
 
-// tidy removes what dead owners left: hearts that no claim names, and what they were
-// about to write. A heart that is removed and beats is there again at its next turn.
+// tidy removes what dead owners left: hearts that have not moved for long, and what
+// they were about to write. Who holds a claim by such a heart counts as dead without it, too; and
+// a heart that is removed and beats is there again at its next turn.
 func (d *leaseDisk) tidy(own string) {
-	claims, err := d.Look()
-	if err != nil {
-		return
-	}
-	owners := map[string]bool{own: true}
-	for _, c := range claims {
-		owners[c.Owner] = true
-	}
 	now, err := d.volume.Stat(heartFile(own))
 	if err != nil {
 		return
 	}
 	names, _ := d.volume.List(leasesDir)
 	for _, file := range names {
-		owner, isHeart := strings.CutSuffix(file, heartSuffix)
+		if !strings.HasSuffix(file, heartSuffix) && !strings.HasPrefix(file, temporary) {
+			continue
+		}
 		info, err := d.volume.Stat(leasesDir + "/" + file)
-		old := err == nil && now.ModTime().Sub(info.ModTime()) > oldInterim
-		if old && (isHeart && !owners[owner] || strings.HasPrefix(file, temporary)) {
+		if err == nil && now.ModTime().Sub(info.ModTime()) > oldInterim {
 			_ = d.volume.Remove(leasesDir + "/" + file)
 		}
 	}

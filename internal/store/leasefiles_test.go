@@ -57,14 +57,14 @@ func TestOneClaimWins(t *testing.T) {
 					})
 				}
 				all.Wait()
-				claims, err := d.Look()
+				claims, err := d.Look(eachUnit)
 				must(t, err)
 				if c := claims["a"]; won.Load() == nil || c.Fence != fence || c.Owner != *won.Load() || c.released {
 					t.Fatalf("fence %d: %+v", fence, c)
 				}
 				must(t, d.Release(claims["a"]))
 				must(t, d.Release(claims["a"]))
-				if claims, _ := d.Look(); !claims["a"].released {
+				if claims, _ := d.Look(eachUnit); !claims["a"].released {
 					t.Error("it is not released")
 				}
 			}
@@ -126,6 +126,88 @@ func TestLeasesOnDisk(t *testing.T) {
 	}
 }
 
+// overtaken is a disk on which something happens between a list and what is read by it, some times.
+type overtaken struct {
+	volume
+	times int
+	by    func()
+}
+
+func (o *overtaken) List(dir string) ([]string, error) {
+	names, err := o.volume.List(dir)
+	if o.times--; o.times >= 0 {
+		o.by()
+	}
+	return names, err
+}
+
+// That another container takes a unit over while somebody looks costs him none of his own.
+func TestLookWhileOthersClaim(t *testing.T) {
+	t.Parallel()
+	dir, other := leaseDir(t)
+	clock := time.Duration(0)
+	v := &overtaken{volume: mountLeases(t, dir, openTree).volume}
+	l := newLeases(&leaseDisk{volume: v, uid: os.Geteuid()}, func() time.Duration { return clock }, defaultLeaseRule, "A")
+	l.want("mine")
+	l.want("theirs") // to be waited for
+	must(t, other.Claim(claim{Unit: "theirs", Fence: 1, Owner: "B"}))
+	fence := uint64(1)
+	v.by = func() {
+		fence++
+		must(t, other.Claim(claim{Unit: "theirs", Fence: fence, Owner: "B"}))
+	}
+	for range 10 {
+		v.times = 2
+		l.turn()
+		clock += defaultLeaseRule.Beat
+		if _, ok := l.holds("mine"); !ok {
+			t.Fatalf("it is lost after %v", clock)
+		}
+	}
+	if seen := l.units["theirs"].seen; seen.Fence != fence {
+		t.Errorf("it has seen %+v, and there is fence %d", seen, fence)
+	}
+}
+
+// A claim of a unit that is wanted nowhere is not even read: who makes many instances, and removes them, keeps nobody busy.
+func TestLookAtWhatIsWanted(t *testing.T) {
+	t.Parallel()
+	dir, d := leaseDir(t)
+	must(t, d.Claim(claim{Unit: "a", Fence: 1, Owner: "A"}))
+	must(t, d.Claim(claim{Unit: "b", Fence: 1, Owner: "A"}))
+	disk := &faulty{part: leasesDir}
+	got, err := mountLeases(t, dir, disk.mount).Look(func(name unit.Name) bool { return name == "b" })
+	must(t, err)
+	if len(got) != 1 || got["b"].Owner != "A" {
+		t.Errorf("%+v", got)
+	}
+	if log := strings.Join(disk.log, "\n"); strings.Contains(log, "a.1.claim") || !strings.Contains(log, "b.1.claim") {
+		t.Errorf("it did\n%s", log)
+	}
+}
+
+// A heart that cannot be read, for what it is, does not beat: it keeps nobody waiting for ever.
+func TestBadHearts(t *testing.T) {
+	t.Parallel()
+	dir, d := leaseDir(t)
+	must(t, os.WriteFile(dir+"/leases/EMPTY.heart", nil, 0o600))
+	must(t, os.WriteFile(dir+"/leases/WORD.heart", []byte("beat\n"), 0o600))
+	must(t, os.WriteFile(dir+"/leases/LARGE.heart", make([]byte, maxLease+1), 0o600))
+	must(t, unix.Mkfifo(dir+"/leases/FIFO.heart", 0o600))
+	for _, owner := range []string{"EMPTY", "WORD", "LARGE", "FIFO", "NONE"} {
+		if n, err := d.Heart(owner); n != 0 || err != nil {
+			t.Errorf("%s: %d, %v", owner, n, err)
+		}
+	}
+	disk := &faulty{part: leasesDir, at: 2, how: fails(syscall.EIO)} // the first is to mount
+	if _, err := mountLeases(t, dir, disk.mount).Heart("EMPTY"); err == nil {
+		t.Error("what the disk does not give says nothing about a heart")
+	}
+}
+
+// eachUnit has Look be at all units.
+func eachUnit(unit.Name) bool { return true }
+
 // A claim that cannot be read counts by its name, so that nobody gets its fence again; what is no claim is nobody's.
 func TestBadClaims(t *testing.T) {
 	t.Parallel()
@@ -140,7 +222,7 @@ func TestBadClaims(t *testing.T) {
 	for _, name := range []string{"x.0.claim", "x.07.claim", "x.-1.claim", "x.claim", ".1.claim", "a b.1.claim", "x.99999999999999999999999.claim", "c.9.released"} {
 		put(name, "{}")
 	}
-	got, err := d.Look()
+	got, err := d.Look(eachUnit)
 	must(t, err)
 	want := map[unit.Name]claim{
 		"a": {Unit: "a", Fence: 7, Owner: "nobody"}, "b": {Unit: "b", Fence: 2, Owner: "nobody"},
@@ -163,7 +245,7 @@ func TestClaimWhenAnyCallGoesWrong(t *testing.T) {
 				dir, d := leaseDir(t)
 				disk := &faulty{part: leasesDir, at: at, how: how}
 				err := mountLeases(t, dir, disk.mount).Claim(claim{Unit: "a", Fence: 1, Owner: "A"})
-				claims, e := d.Look()
+				claims, e := d.Look(eachUnit)
 				must(t, e)
 				if c := claims["a"]; c.Fence != 0 && c.Owner != "A" || err == nil && c.Fence == 0 {
 					t.Errorf("after %q: %+v, %v", disk.log, c, err)
@@ -176,18 +258,18 @@ func TestClaimWhenAnyCallGoesWrong(t *testing.T) {
 	}
 }
 
-// What dead owners left is cleared away; a heart that somebody's claim names, or that is young, is not.
+// What dead owners left is cleared away; a young heart is not.
 func TestTidy(t *testing.T) {
 	t.Parallel()
 	dir, d := leaseDir(t)
-	for _, owner := range []string{"OWN", "NAMED", "DEAD", "YOUNG"} {
+	for _, owner := range []string{"OWN", "DEAD", "YOUNG"} {
 		must(t, d.Beat(owner, 1))
 	}
-	must(t, d.Claim(claim{Unit: "a", Fence: 1, Owner: "NAMED"}))
+	must(t, d.Claim(claim{Unit: "a", Fence: 1, Owner: "DEAD"}))
 	must(t, os.WriteFile(dir+"/leases/.new-X", nil, 0o600))
 	must(t, os.WriteFile(dir+"/leases/.new-Y", nil, 0o600))
 	past := time.Now().Add(-time.Hour)
-	for _, name := range []string{"NAMED.heart", "DEAD.heart", ".new-X"} {
+	for _, name := range []string{"a.1.claim", "DEAD.heart", ".new-X"} {
 		must(t, os.Chtimes(dir+"/leases/"+name, past, past))
 	}
 	d.tidy("OWN")
@@ -197,10 +279,10 @@ func TestTidy(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if got := strings.Join(left, " "); got != ".new-Y NAMED.heart OWN.heart YOUNG.heart a.1.claim" {
+	if got := strings.Join(left, " "); got != ".new-Y OWN.heart YOUNG.heart a.1.claim" {
 		t.Errorf("left: %s", got)
 	}
-	if n, err := d.Heart("NAMED"); n != 1 || err != nil {
+	if n, err := d.Heart("YOUNG"); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if n, err := d.Heart("DEAD"); n != 0 || err != nil {
