@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"pintle/internal/engine"
@@ -54,7 +55,7 @@ type Keeper struct {
 // KeeperOptions say where and for whom to keep leases.
 type KeeperOptions struct {
 	// Directory is the state directory that the containers share. Where it is empty, or can't be used when it is first
-	// needed, every wish is granted, with fence 0.
+	// needed and for a reason that lasts, every wish is granted, with fence 0.
 	Directory string
 	// UID is pintle's own (effective) user.
 	UID int
@@ -293,7 +294,7 @@ func (k *Keeper) settle(o leaseOutcome) {
 	k.working, k.fault, k.busy = false, o.fault, o.busy
 	k.orders = append(o.undone, k.orders...)
 	if !o.opened {
-		if o.fault != nil && !k.shared { // a read-only volume, or another user's: a condition, and never a stop
+		if o.fault != nil && !k.shared && lasts(o.fault) { // a read-only volume, or another user's: a condition, and never a stop
 			k.alone, k.orders, k.busy = o.fault, nil, false
 		}
 		return
@@ -309,6 +310,16 @@ func (k *Keeper) settle(o leaseOutcome) {
 			}
 		}
 	}
+}
+
+// lasts tells whether a directory that cannot be used is likely to stay so. What the disk refuses in passing, another
+// container may be at work in.
+func lasts(fault error) bool {
+	errno, ok := errors.AsType[syscall.Errno](fault)
+	return !ok || slices.Contains([]syscall.Errno{
+		syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ENOTDIR, syscall.ELOOP, syscall.EINVAL,
+		syscall.ENOSPC, syscall.EDQUOT, syscall.ENAMETOOLONG, syscall.ENOSYS, syscall.ENOTSUP,
+	}, errno)
 }
 
 // tell calls Changed for each unit whose lease was won or lost since, and returns how long nothing changes by itself.

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,6 +207,46 @@ func TestKeeperOnADiskThatHangs(t *testing.T) {
 			k.close()
 		}
 	})
+}
+
+// A disk that fails in passing when the directory is first needed makes nobody believe that he is alone: another container
+// may be at work in it.
+func TestKeeperOnADiskThatFailsAtFirst(t *testing.T) {
+	t.Parallel()
+	for _, passing := range []error{syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT, syscall.EMFILE, syscall.ENOTCONN} {
+		t.Run(passing.Error(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				dir := filepath.Join(scratch(t), "state")
+				a := keep(t, dir, nil)
+				a.Want(gw)
+				a.is(true, 1)
+				fails := 3
+				b := keep(t, dir, func(directory string, uid int, dirs ...string) (volume, error) {
+					if fails--; fails >= 0 {
+						return nil, fmt.Errorf("cannot open %s: %w", directory, passing)
+					}
+					return openTree(directory, uid, dirs...)
+				})
+				b.Want(gw)
+				b.is(false, 0)
+				if c := b.Conditions(); len(c) != 1 || !strings.HasPrefix(c[0], "exclusive units wait: cannot open "+dir) {
+					t.Errorf("conditions %q", c)
+				}
+				time.Sleep(4 * defaultLeaseRule.Beat)
+				b.is(false, 0)
+				if c := b.Conditions(); c != nil {
+					t.Errorf("conditions %q", c)
+				}
+				a.Release(gw)
+				b.until(defaultLeaseRule.Beat + time.Second)
+				b.is(true, 2)
+				b.Release(gw)
+				a.close()
+				b.close()
+			})
+		})
+	}
 }
 
 // Where there is no directory, or none that can be used from the start, everything is granted, and said to be.
