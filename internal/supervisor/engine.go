@@ -94,7 +94,7 @@ func (s *Supervisor) with(ctx context.Context, verb string, name unit.Name, do f
 		})
 	}
 	status, err := try()
-	if again && s.lookUp(ctx, name) {
+	if engine.KindOf(err) == engine.NotFound && again && s.lookUp(ctx, name) { // else the loop may not be done with again
 		return try()
 	}
 	return status, err
