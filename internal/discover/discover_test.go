@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -462,5 +463,27 @@ func BenchmarkUnchanged1000(b *testing.B) {
 		if f := w.scan(at); len(f.Names) != 1000 {
 			b.Fatalf("%+v", f)
 		}
+	}
+}
+
+// TestManyKnownAmongTooMany: to look at those that are known costs no more for each where there are many of them.
+func TestManyKnownAmongTooMany(t *testing.T) {
+	p := newPlace(t)
+	w := newScanner(p.rule())
+	defer w.close()
+	w.scan(time.Unix(1e9, 0))
+	w.most = 2000
+	for i := range w.most + 1 {
+		must(t, os.WriteFile(fmt.Sprintf("%s/a%d", p.dir, i), nil, 0o644))
+	}
+	for i := range 1000 {
+		w.known[fmt.Sprintf("z%d", i)] = time.Time{}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	w.scan(time.Unix(1e9, 0))
+	runtime.ReadMemStats(&after)
+	if size := (after.TotalAlloc - before.TotalAlloc) >> 20; size > 8 {
+		t.Errorf("it took %d MiB", size)
 	}
 }

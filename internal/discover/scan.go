@@ -158,10 +158,11 @@ func (w *scanner) list(f *os.File, is key, at time.Time) error {
 func (w *scanner) judge(dir int, at time.Time, found *Found) map[string]verdict {
 	names := w.names
 	if len(names) > w.most { // those that are known are looked at whatever comes before them
-		names = names[:w.most]
+		first := names[:w.most]
+		names = slices.Clone(first)
 		for name := range w.known {
-			if _, in := slices.BinarySearch(names, name); !in {
-				names = append(slices.Clip(names), name)
+			if _, in := slices.BinarySearch(first, name); !in {
+				names = append(names, name)
 			}
 		}
 		found.reject("…", fmt.Sprintf("the directory has more than %d entries, and the others are not looked at", w.most))
