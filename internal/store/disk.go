@@ -32,6 +32,8 @@ type disk struct {
 	known   map[unit.Name]known
 	changed time.Time
 	quiet   int
+	// heard is the news that nobody has been told of yet.
+	heard []News
 }
 
 const intentsDir = "intents"
@@ -87,11 +89,7 @@ func (d *disk) readAll() (records []Record, bad []spoilt) {
 			continue
 		}
 		file := intentsDir + "/" + name
-		text, err := read(d.volume, file, d.uid, maxRecord)
-		var r Record
-		if err == nil {
-			r, err = decode(name, text)
-		}
+		r, text, err := d.get(unit.Name(strings.TrimSuffix(name, suffix)))
 		if err == nil {
 			d.know(r.Unit, text, stamp{})
 			records = append(records, r)
@@ -117,7 +115,7 @@ func (d *disk) write(batch map[unit.Name]*change) (failed map[unit.Name]error, f
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(batch)) {
-		if err := d.put(name, batch[name].record); err != nil {
+		if err := d.put(name, batch[name]); err != nil {
 			fail(name, fmt.Errorf("cannot write %s: %w", d.path(fileName(name)), cause(err)))
 		}
 	}
@@ -136,14 +134,22 @@ func (d *disk) write(batch map[unit.Name]*change) (failed map[unit.Name]error, f
 	return failed, fault
 }
 
-// put exchanges a record's file for a new one, or removes it when r is nil.
-func (d *disk) put(name unit.Name, r *Record) error {
+// put exchanges a record's file for a new one, or removes it when there is to be none.
+func (d *disk) put(name unit.Name, c *change) error {
+	r := c.record
 	if r == nil {
 		delete(d.known, name)
 		if _, err := d.volume.Stat(fileName(name)); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return d.volume.Remove(fileName(name))
+	}
+	if c.repeats {
+		news := d.lookAt(name)
+		d.heard = append(d.heard, news...)
+		if other, _, err := d.get(name); err == nil && !other.Intent.Same(r.Intent) && (len(news) > 0 || other.Intent.Generation >= r.Intent.Generation) {
+			return nil
+		}
 	}
 	text, err := encode(*r)
 	if err != nil {
@@ -154,4 +160,12 @@ func (d *disk) put(name unit.Name, r *Record) error {
 	}
 	d.know(name, text, stamp{})
 	return nil
+}
+
+// get reads a unit's record, and returns its text, too.
+func (d *disk) get(name unit.Name) (r Record, text []byte, err error) {
+	if text, err = read(d.volume, fileName(name), d.uid, maxRecord); err == nil {
+		r, err = decode(string(name)+suffix, text)
+	}
+	return r, text, err
 }

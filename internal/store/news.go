@@ -59,6 +59,22 @@ func stampOf(info fs.FileInfo) stamp {
 // changes can have the same time, and a network file system may tell of one late.
 const quietLooks = 2
 
+// news is what others have written and removed of these units, of all of them if look is set, and what was heard on the way.
+func (d *disk) news(look bool, units []unit.Name) []News {
+	all := d.heard
+	d.heard = nil
+	if d.volume == nil {
+		return all
+	}
+	if look {
+		all = append(all, d.look()...)
+	}
+	for _, name := range units {
+		all = append(all, d.lookAt(name)...)
+	}
+	return all
+}
+
 // look finds what others have written and removed. Mostly that is one question: whether names in the directory have changed.
 func (d *disk) look() []News {
 	dir, err := d.volume.Stat(intentsDir)
@@ -104,11 +120,7 @@ func (d *disk) lookAt(name unit.Name) []News {
 	if ok && k.from == stampOf(info) {
 		return nil
 	}
-	text, err := read(d.volume, fileName(name), d.uid, maxRecord)
-	if err != nil {
-		return nil
-	}
-	r, err := decode(string(name)+suffix, text)
+	r, text, err := d.get(name)
 	if err != nil {
 		return nil
 	}

@@ -159,13 +159,8 @@ func (s *Store) round(w *work, read bool, code *int) outcome {
 	}
 	bad, err := s.life.begin(s.disk)
 	o.bad = append(o.bad, bad...)
-	if w.look {
-		o.news = s.disk.look()
-	}
-	for _, name := range w.stale {
-		o.news = append(o.news, s.disk.lookAt(name)...)
-	}
 	o.failed, o.fault = s.disk.write(w.batch)
+	o.news = s.disk.news(w.look, w.stale)
 	if o.fault == nil {
 		o.fault = err
 	}
@@ -186,7 +181,7 @@ func (s *Store) settle(w *work, o outcome) []told {
 		if o.failed[name] == nil {
 			s.spoilt = slices.DeleteFunc(s.spoilt, func(r spoilt) bool { return r.unit == name && name != "" })
 		} else if s.pending[name] == nil {
-			s.pending[name] = &change{record: c.record}
+			s.pending[name] = &change{record: c.record, repeats: c.repeats}
 		}
 		all = append(all, told{change: c, err: o.failed[name]})
 	}
@@ -197,7 +192,7 @@ func (s *Store) settle(w *work, o outcome) []told {
 		s.read = true
 		s.deliver(w, o.records)
 	}
-	o.news = slices.DeleteFunc(o.news, func(n News) bool { return w.batch[n.Unit] != nil || s.pending[n.Unit] != nil })
+	o.news = slices.DeleteFunc(o.news, func(n News) bool { return s.pending[n.Unit] != nil && !s.pending[n.Unit].repeats })
 	if s.news != nil && len(o.news) > 0 {
 		all = append(all, told{news: o.news, hears: s.news})
 	}

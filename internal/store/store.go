@@ -109,6 +109,8 @@ type Store struct {
 // change is the wish that a unit has this record, or none when record is nil.
 type change struct {
 	record *Record
+	// repeats is set where it gives way to what another container has written.
+	repeats bool
 	// dones are told how the first attempt ended: those of this wish, and of the wishes that it superseded.
 	dones []func(error)
 }
@@ -169,17 +171,21 @@ func (s *Store) End(code int) {
 // blocks; of several records of a unit only the latest may be written. done is called once, from
 // another goroutine, and must not block: with nil when this or a later record of
 // the unit is durable, with an error when it is in memory only for now.
-func (s *Store) Put(r Record, done func(error)) { s.change(r.Unit, &r, done) }
+func (s *Store) Put(r Record, done func(error)) { s.change(r.Unit, &change{record: &r}, done) }
+
+// Repeat asks for a record whose intent nobody has just asked for: what pintle knows, or has concluded, of a unit. It
+// gives way to another intent, which another container that shares the directory has written, where that is of this
+// generation or a later one, or nobody here has heard of it yet.
+func (s *Store) Repeat(r Record) { s.change(r.Unit, &change{record: &r, repeats: true}, nil) }
 
 // Delete asks for the unit's record to be forgotten, with the same promises as Put.
 // The unit's run records are forgotten with it.
 func (s *Store) Delete(name unit.Name, done func(error)) {
 	s.runs.forget(name)
-	s.change(name, nil, done)
+	s.change(name, &change{}, done)
 }
 
-func (s *Store) change(name unit.Name, r *Record, done func(error)) {
-	c := &change{record: r}
+func (s *Store) change(name unit.Name, c *change, done func(error)) {
 	if done != nil {
 		c.dones = append(c.dones, done)
 	}
@@ -198,6 +204,7 @@ func (s *Store) change(name unit.Name, r *Record, done func(error)) {
 	if !s.closing {
 		if old := s.pending[name]; old != nil {
 			c.dones = append(old.dones, c.dones...)
+			c.repeats = c.repeats && old.repeats // it repeats what was to be there by now
 		}
 		s.pending[name] = c
 	}

@@ -159,6 +159,58 @@ func TestLatestWins(t *testing.T) {
 	wantRecords(t, reopen(t, dir), record("a", false, n-1), record("busy", true, 1))
 }
 
+// What pintle only knows of a unit gives way to what another container was asked meanwhile, and to nothing else.
+func TestRepeatGivesWay(t *testing.T) {
+	t.Parallel()
+	up, down := record("a", true, 3), record("a", false, 3)
+	gone, later := up, up
+	gone.Gone = time.Date(2026, 2, 2, 3, 4, 5, 6, time.UTC)
+	later.Intent.Time = gone.Gone
+	for name, c := range map[string]struct {
+		there        *Record
+		repeat, want Record
+	}{
+		"nothing":                  {nil, up, up},
+		"an earlier one":           {new(record("a", false, 2)), up, record("a", false, 2)},
+		"the same, and more of it": {&up, gone, gone},
+		"another one":              {&down, up, down},
+		"one of another time":      {&later, up, later},
+		"a later one":              {new(record("a", false, 4)), gone, record("a", false, 4)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(scratch(t), "state")
+			s, _ := open(t, dir)
+			if c.there != nil { // another container writes it, after this one has looked
+				other, _ := open(t, dir)
+				must(t, put(other, *c.there))
+				must(t, other.Close(t.Context()))
+			}
+			s.Repeat(c.repeat)
+			must(t, s.Close(t.Context()))
+			wantRecords(t, reopen(t, dir), c.want)
+		})
+	}
+}
+
+// What cannot be read is no reason to give way, and what comes after a wish of one's own repeats that.
+func TestRepeatStands(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "state")
+	s, _ := open(t, dir)
+	must(t, os.WriteFile(dir+"/intents/a.json", []byte("{"), 0o600))
+	s.Repeat(record("a", true, 1))
+	must(t, put(s, record("b", false, 9)))
+	busy, free := make(chan struct{}), make(chan struct{})
+	s.Put(record("busy", true, 1), func(error) { close(busy); <-free })
+	<-busy
+	s.Delete("b", nil)
+	s.Repeat(record("b", true, 1))
+	close(free)
+	must(t, s.Close(t.Context()))
+	wantRecords(t, reopen(t, dir), record("a", true, 1), record("b", true, 1), record("busy", true, 1))
+}
+
 // Without a state directory nothing is kept, and that is no fault.
 func TestNoDirectory(t *testing.T) {
 	t.Parallel()

@@ -100,9 +100,7 @@ func (s *Supervisor) decide(f *search, instance string, a *said) {
 	}
 	if a != nil {
 		u.prior = a.value
-		if u.owed = u.intent.Up && !s.mayKeep(u); !u.owed {
-			s.o.Store.Put(s.recordOf(u), nil)
-		}
+		s.o.Store.Repeat(s.recordOf(u)) // another container may have taken it over too, and have been asked for something since
 	}
 }
 

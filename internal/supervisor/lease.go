@@ -58,10 +58,6 @@ func (s *Supervisor) hasLease(u *record) bool {
 		s.makeSure(u)
 		return false
 	}
-	if u.owed {
-		u.owed = false
-		s.o.Store.Put(s.recordOf(u), nil)
-	}
 	return true
 }
 
@@ -150,9 +146,9 @@ func (s *Supervisor) fence(spec *unit.Spec) uint64 {
 	return fence
 }
 
-// mayKeep tells whether what happens to a unit here, and what is concluded of it, may be kept: a container that does
-// not hold the lease must not write over what the new owner has. What a person asks for is kept all the same: it is
-// a wish for the whole volume, whichever container it was said to.
+// mayKeep tells whether what happens to a unit here may be kept: the records of an exclusive unit's runs are its owner's.
+// What a person asks for is kept all the same: it is a wish for the whole volume, whichever container it was said to.
+// What is only concluded gives way to that (store.Repeat).
 func (s *Supervisor) mayKeep(u *record) bool { return !s.isExclusive(u.spec) || s.holds(u) }
 
 func (s *Supervisor) leaseBecause(u *record) string {

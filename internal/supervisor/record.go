@@ -66,8 +66,6 @@ type record struct {
 	// unsaved is set while what was last asked of an exclusive unit is not on disk; saves counts the tries.
 	unsaved bool
 	saves   uint64
-	// owed is set while the store does not have its intent, because another container may run it.
-	owed bool
 	// halted is set once it was its turn to end, in a container that ends.
 	halted bool
 }

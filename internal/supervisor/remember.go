@@ -21,17 +21,12 @@ func (s *Supervisor) remember(u *record, gone time.Time) {
 	if u.intent.Generation == 0 {
 		return
 	}
-	r := store.Record{Unit: u.spec.Name, Intent: u.intent, Discovered: true, Gone: gone}
-	if u.intent.Up && !s.mayKeep(u) {
-		s.remembered[r.Unit] = r
-		return
-	}
-	s.keepGone(r)
+	s.keepGone(store.Record{Unit: u.spec.Name, Intent: u.intent, Discovered: true, Gone: gone})
 }
 
 func (s *Supervisor) keepGone(r store.Record) {
 	s.remembered[r.Unit] = r
-	s.o.Store.Put(r, nil)
+	s.o.Store.Repeat(r)
 }
 
 // regain is the end of remembering an instance: it is there again.
@@ -39,7 +34,7 @@ func (s *Supervisor) regain(r store.Record) {
 	delete(s.remembered, r.Unit)
 	if !r.Gone.IsZero() {
 		r.Gone = zeroTime
-		s.o.Store.Put(r, nil)
+		s.o.Store.Repeat(r)
 	}
 }
 
