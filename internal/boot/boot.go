@@ -166,8 +166,10 @@ func (c *container) start() error {
 		return err
 	}
 	listener, socket, listenErr := api.Listen(api.ListenOptions{})
+	var place string // the run-time directory
 	if listenErr == nil {
-		c.openPlace(filepath.Dir(socket))
+		place = filepath.Dir(socket)
+		c.openPlace(place)
 	}
 	c.fixedConditions(listenErr)
 	changed := make(chan struct{}, 1)
@@ -185,8 +187,9 @@ func (c *container) start() error {
 		Late:    func(records []store.Record) { late <- records },
 	})
 	c.leases = store.NewKeeper(store.KeeperOptions{
-		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(), Noticed: notice,
-		Changed: func(name unit.Name) { c.units.LeaseChanged(name) },
+		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(), RunDirectory: place, Noticed: notice,
+		Changed:  func(name unit.Name) { c.units.LeaseChanged(name) },
+		TookBack: func(names []unit.Name) { c.say.log.Info(tookBack(names)) },
 	})
 	if life := c.store.Life(); life.Before != engine.LifeClean && life.String() != "" {
 		c.say.log.Warn("this container has started before, and " + life.String())

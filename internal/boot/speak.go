@@ -112,6 +112,25 @@ func (c *container) sayMainWaits() {
 	}
 }
 
+// mostNamed is how many units one sentence names.
+const mostNamed = 10
+
+// tookBack says which leases were not waited for.
+func tookBack(names []unit.Name) string {
+	what, others := "lease", ""
+	if len(names) > 1 {
+		what = "leases"
+	}
+	if more := len(names) - mostNamed; more > 0 {
+		names, others = names[:mostNamed], fmt.Sprintf(" and %d more", more)
+	}
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = string(name)
+	}
+	return fmt.Sprintf("took back the %s of this container's earlier life: %s%s", what, strings.Join(texts, ", "), others)
+}
+
 // sayAloud says what must be read on main's terminal too, where the console is silent.
 func (c *container) sayAloud(text string) {
 	c.say.log.Info(text)

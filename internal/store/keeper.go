@@ -3,13 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -59,6 +56,12 @@ type KeeperOptions struct {
 	Directory string
 	// UID is pintle's own (effective) user.
 	UID int
+	// RunDirectory is the run-time directory, where an earlier life of this container has left its name; "" where there is
+	// none. See ownerFile.
+	RunDirectory string
+	// TookBack is called when leases were won that an earlier life of this container held, before Changed is; nil where
+	// nobody cares.
+	TookBack func([]unit.Name)
 	// Changed is called after a unit's lease was won or lost, or its Holder is another; Noticed after the text of Conditions
 	// changed; both from the keeper's goroutine, and neither is nil.
 	Changed func(unit.Name)
@@ -68,6 +71,7 @@ type KeeperOptions struct {
 
 	mount func(directory string, uid int, dirs ...string) (volume, error) // openTree, but in tests
 	rule  leaseRule                                                       // defaultLeaseRule, but in tests
+	life  func(*ownerFile)                                                // makes a container's first process of a test; else nil
 }
 
 // wish is a unit that is wanted, or runs.
@@ -332,10 +336,13 @@ func (k *Keeper) tell() time.Duration {
 			next = min(next, t-at)
 		}
 	}
-	var changed []unit.Name
+	var changed, back []unit.Name
 	for _, name := range slices.Sorted(maps.Keys(k.wishes)) {
 		w := k.wishes[name]
 		held, holder := k.holds(w, at), w.another()
+		if held && !w.reported && w.back {
+			back = append(back, name)
+		}
 		if held != w.reported || holder != w.holder {
 			w.reported, w.holder = held, holder
 			changed = append(changed, name)
@@ -349,15 +356,11 @@ func (k *Keeper) tell() time.Duration {
 		until(k.begun + k.rule.Beat)
 	}
 	k.mu.Unlock()
+	if len(back) > 0 && k.options.TookBack != nil {
+		k.options.TookBack(back)
+	}
 	for _, name := range changed {
 		k.options.Changed(name)
 	}
 	return next
-}
-
-// leaseNames are what a claim says of its owner.
-func leaseNames() (owner, host, boot string) {
-	host, _ = os.Hostname()
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // for people
-	return rand.Text(), host, strings.TrimSpace(string(id))
 }

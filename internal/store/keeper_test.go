@@ -23,13 +23,25 @@ type kept struct {
 	t       *testing.T
 	mu      sync.Mutex
 	changes int
+	back    []unit.Name
 }
 
 func keep(t *testing.T, dir string, mount func(string, int, ...string) (volume, error)) *kept {
 	t.Helper()
+	return keepLife(t, dir, "", nil, mount)
+}
+
+// keepLife is keep for a life of a container that has a run-time directory.
+func keepLife(t *testing.T, dir, run string, life func(*ownerFile), mount func(string, int, ...string) (volume, error)) *kept {
+	t.Helper()
 	k := &kept{t: t}
 	k.Keeper = NewKeeper(KeeperOptions{
-		Directory: dir, UID: os.Geteuid(), mount: mount, Noticed: func() {},
+		Directory: dir, UID: os.Geteuid(), mount: mount, Noticed: func() {}, RunDirectory: run, life: life,
+		TookBack: func(names []unit.Name) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.back = append(k.back, names...)
+		},
 		Changed: func(unit.Name) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
@@ -130,6 +142,51 @@ func TestKeeperTakesOver(t *testing.T) {
 		b.is(true, 2)
 		b.Release(gw)
 		b.close()
+	})
+}
+
+// The next life of a container that was killed takes its lease back at once, and says so; another container waits on.
+func TestKeeperTakesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		scratch := scratch(t)
+		dir := filepath.Join(scratch, "state")
+		run := filepath.Join(scratch, "run")
+		life := func(name, first string) *kept {
+			return keepLife(t, dir, filepath.Join(scratch, name), func(o *ownerFile) { *o = livesIn(o.directory, first) }, nil)
+		}
+		a, b := life("run", "100"), life("beta", "100")
+		a.Want(gw)
+		a.is(true, 1)
+		b.Want(gw)
+		b.is(false, 0)
+		a.close()
+		kill(t, a.desk.lock)
+
+		again := life("run", "200")
+		again.is(false, 0)
+		if _, err := os.Stat(run); err != nil {
+			t.Error("the first life has left nothing")
+		}
+		again.Want(gw)
+		again.is(true, 2)
+		if a.back != nil || len(again.back) != 1 || again.back[0] != gw || again.changes != 1 {
+			t.Errorf("taken back: %q by the first, %q by the second life, which has told of %d changes", a.back, again.back, again.changes)
+		}
+		time.Sleep(time.Minute)
+		again.is(true, 2)
+		b.is(false, 0)
+		again.Release(gw)
+		again.Want(gw) // what it released itself is nothing to take back
+		again.until(time.Minute)
+		if len(again.back) != 1 {
+			t.Errorf("taken back: %q", again.back)
+		}
+		for _, k := range []*kept{again, b} {
+			k.Release(gw)
+			k.close()
+			kill(t, k.desk.lock)
+		}
 	})
 }
 

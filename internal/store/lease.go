@@ -35,14 +35,17 @@ import (
 //   - Fences only grow; a run's fence tells it from every earlier holder's.
 //
 // A holder that is killed is followed after at most TTL + Beat + Settle, one that
-// released its lease at the next turn, within Beat.
+// released its lease at the next turn, within Beat. Who knows that it is dead, and all
+// that it ran, as the next life of the same container may (ownerFile), does not wait.
 type leases struct {
 	files leaseFiles
 	// now is a clock that only this container has.
 	now  func() time.Duration
 	rule leaseRule
-	// owner is the name of this pintle's heart, which nobody has had before.
+	// owner is the name of this pintle's heart, which nobody has had before. dead are owners that will never run
+	// anything again, nor does anything run that they began: they are followed at once.
 	owner   string
+	dead    []string
 	counter uint64
 	// confirmed is when the last turn began at which this pintle was sure of all that it holds.
 	confirmed time.Duration
@@ -96,6 +99,8 @@ type lease struct {
 	from time.Duration
 	// lost is set once the claim is not to be relied on any more, until the run has ended.
 	lost bool
+	// back is set where the claim before it was that of a dead owner.
+	back bool
 
 	// seen is another's claim that is waited for, with its heart's counter; since is when that was first so.
 	seen    claim
@@ -214,7 +219,11 @@ func (l *leases) take(made []claim, before map[unit.Name]claim) {
 			continue
 		}
 		u := &lease{held: c}
-		if previous := before[c.Unit]; previous.Fence > 0 && !previous.released {
+		switch previous := before[c.Unit]; {
+		case previous.Fence == 0 || previous.released:
+		case slices.Contains(l.dead, previous.Owner):
+			u.back = true
+		default:
 			u.from = l.now() + l.rule.Settle
 		}
 		l.units[c.Unit] = u
@@ -242,7 +251,7 @@ func (l *leases) expire(now time.Duration) (expired bool) {
 // may tells whether a unit that this pintle does not hold can be claimed.
 func (l *leases) may(u *lease, highest claim) bool {
 	switch {
-	case highest.Fence == 0 || highest.released:
+	case highest.Fence == 0 || highest.released || slices.Contains(l.dead, highest.Owner):
 		return true
 	case highest.Owner == l.owner:
 		// A claim of its own of which it was never told. Others may have seen it since, so it is not relied on.

@@ -65,6 +65,9 @@ func (s *shore) launch(rate float64) *boat {
 
 func (b *boat) clock() time.Duration { return time.Duration(float64(b.shore.time-b.frozen) * b.rate) }
 
+// follow makes b the next life of a container that is dead, and knows it.
+func (b *boat) follow(before *boat) { b.dead = append([]string{before.owner}, before.dead...) }
+
 // call does one thing to the disk, in one step, with others before it and behind it.
 func (b *boat) call(do func() error) error {
 	b.yield()
@@ -206,6 +209,9 @@ func TestAtMostOneHolds(t *testing.T) {
 			case 0: // it is killed, and another one starts in its place
 				b.stop()
 				boats[i] = launch()
+				if rapid.Bool().Draw(r, "known dead") { // the same container
+					boats[i].follow(b.boat)
+				}
 			case 1: // a long pause of everybody
 				shore.time += rapid.SampledFrom([]time.Duration{time.Second, 9 * time.Second, 15 * time.Second, time.Minute}).Draw(r, "pause")
 			case 2: // its run is ended, and wanted no more for a moment
@@ -296,6 +302,63 @@ func TestTakeOver(t *testing.T) {
 	b.over(name, false)
 	if after, fence := until(t, s, name, c, b); after > defaultLeaseRule.Beat || fence != 3 {
 		t.Errorf("a released one was followed after %v, the fence is %d", after, fence)
+	}
+}
+
+// Who knows that its owner is dead takes a lease at once, with the next fence, also from the life before the last; it
+// does not take what somebody else has taken meanwhile, nor anything from one that it does not know to be dead.
+func TestTakeBack(t *testing.T) {
+	t.Parallel()
+	const name = unit.Name("gateway@coder")
+	s := newShore()
+	other := s.launch(1)
+	other.want("other")
+	other.turn()
+	a := s.launch(1)
+	a.want(name)
+	a.turn()
+	life := func(before *boat) *boat {
+		s.time += time.Second
+		b := s.launch(1)
+		b.follow(before)
+		b.want(name)
+		b.want("other")
+		return b
+	}
+	second := life(life(a)) // the one between them did not get as far as to a turn
+	second.turn()
+	if fence, ok := second.holds(name); !ok || fence != 2 || !second.units[name].back {
+		t.Errorf("held: %t, with fence %d", ok, fence)
+	}
+	if _, ok := second.holds("other"); ok {
+		t.Error("it took a living one's")
+	}
+	a.turn()
+	if _, ok := a.holds(name); ok {
+		t.Error("the old life believes")
+	}
+
+	other.want(name)
+	after, fence := until(t, s, name, other) // the second is dead as well, and its container does not start again
+	if after < defaultLeaseRule.TTL || fence != 3 || other.units[name].back {
+		t.Errorf("another took it after %v, with fence %d", after, fence)
+	}
+	third := life(second)
+	for range 20 {
+		third.turn()
+		other.turn()
+		s.time += defaultLeaseRule.Beat
+		if _, ok := third.holds(name); ok {
+			t.Fatal("it took it from the one that lives")
+		}
+	}
+	if third.units[name].seen.Fence != 3 {
+		t.Errorf("it waits for %+v", third.units[name].seen)
+	}
+	other.over(name, false)
+	third.turn()
+	if fence, ok := third.holds(name); !ok || fence != 4 || third.units[name].back {
+		t.Errorf("held after a release: %t, with fence %d", ok, fence)
 	}
 }
 

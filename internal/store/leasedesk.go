@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"pintle/internal/unit"
@@ -13,6 +15,8 @@ type leaseDesk struct {
 	files   *notingFiles
 	leases  *leases
 	turns   int
+	// lock is an open descriptor while this life is known by a file of its own, else -1. It is never closed.
+	lock int
 }
 
 // leaseView is what a turn has found of a unit.
@@ -22,6 +26,7 @@ type leaseView struct {
 	expired bool  // the claim is not to be relied on any more
 	other   claim // another's, which is waited for
 	alive   bool  // that one's heart beats
+	back    bool  // it was an earlier life's of this container
 }
 
 // leaseOutcome is what a turn brings back.
@@ -59,9 +64,28 @@ func (f *notingFiles) note(verb, file string, err error) error {
 }
 
 func newLeaseDesk(o KeeperOptions, clock func() time.Duration) *leaseDesk {
-	owner, host, boot := leaseNames()
-	files := &notingFiles{leaseDisk: leaseDisk{uid: o.UID, host: host, boot: boot}}
-	return &leaseDesk{options: o, files: files, leases: newLeases(files, clock, o.rule, owner)}
+	files := &notingFiles{leaseDisk: leaseDisk{uid: o.UID}}
+	files.host, files.boot = leaseNames()
+	return &leaseDesk{options: o, files: files, leases: newLeases(files, clock, o.rule, ""), lock: -1}
+}
+
+// leaseNames are what a claim says of where its owner's heart beats.
+func leaseNames() (host, boot string) {
+	host, _ = os.Hostname()
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return host, strings.TrimSpace(string(id))
+}
+
+// enter makes up the owner's name. That is left until somebody wants a lease, since few containers do.
+func (d *leaseDesk) enter() {
+	o := ownerFile{directory: d.options.RunDirectory, uid: d.options.UID, host: d.files.host, boot: d.files.boot, alone: ofThisContainer}
+	if os.Getpid() == 1 {
+		o.first = startOfInit()
+	}
+	if d.options.life != nil {
+		d.options.life(&o)
+	}
+	d.leases.owner, d.leases.dead, d.lock = o.begin()
 }
 
 // tidyEvery is how many turns there are from one time that the directory is tidied to the next.
@@ -77,6 +101,9 @@ func (d *leaseDesk) turn(orders []order, batch uint64, last bool) leaseOutcome {
 			return o
 		}
 		d.files.volume = v
+	}
+	if d.leases.owner == "" {
+		d.enter()
 	}
 	d.files.fault = nil
 	for _, order := range orders {
@@ -95,7 +122,10 @@ func (d *leaseDesk) turn(orders []order, batch uint64, last bool) leaseOutcome {
 	o.busy = len(d.leases.units) > 0 || len(d.leases.given) > 0
 	o.units = map[unit.Name]leaseView{}
 	for name, u := range d.leases.units {
-		o.units[name] = leaseView{fence: u.held.Fence, from: u.from, expired: u.lost, other: u.seen, alive: u.beats && d.leases.now()-u.since < d.options.rule.Hold}
+		o.units[name] = leaseView{
+			fence: u.held.Fence, from: u.from, expired: u.lost, back: u.back,
+			other: u.seen, alive: u.beats && d.leases.now()-u.since < d.options.rule.Hold,
+		}
 	}
 	if o.fault != nil && d.files.volume.Gone() {
 		d.files.volume.Close()
