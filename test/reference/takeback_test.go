@@ -3,6 +3,7 @@ package reference_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,21 +34,28 @@ func killAndStart(t *testing.T, c *dockertest.Container) {
 // A container that was killed and starts again does not wait for its own lease: it takes it back, with the next fence.
 func TestAKilledContainerTakesItsLeaseBack(t *testing.T) {
 	t.Parallel()
-	volume := sharedVolume(t)
-	a := boot(t, onVolume("alpha", volume), "sleep", "infinity")
-	says(t, pintle(a, "hermes", "start", shared), 0, shared+" is up")
-	hasFence(t, a, 1)
-	for _, fence := range []int{2, 3} {
-		killAndStart(t, a)
-		becomes(t, a, shared, unit.Up)
-		hasFence(t, a, fence)
-		stdout, stderr := a.Logs()
-		if n := strings.Count(stdout+stderr, tookBack); n != fence-1 {
-			t.Errorf("in life %d the lease has been taken back %d times", fence, n)
-		}
+	for name, flags := range map[string][]string{
+		"root": nil, "no root, in /tmp/pintle": {"-u", strconv.Itoa(hermes)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			volume := sharedVolume(t)
+			a := boot(t, onVolume("alpha", volume, flags...), "sleep", "infinity")
+			says(t, pintle(a, "hermes", "start", shared), 0, shared+" is up")
+			hasFence(t, a, 1)
+			for _, fence := range []int{2, 3} {
+				killAndStart(t, a)
+				becomes(t, a, shared, unit.Up)
+				hasFence(t, a, fence)
+				stdout, stderr := a.Logs()
+				if n := strings.Count(stdout+stderr, tookBack); n != fence-1 {
+					t.Errorf("in life %d the lease has been taken back %d times", fence, n)
+				}
+			}
+			b := boot(t, onVolume("beta", volume, flags...), "sleep", "infinity")
+			waitsFor(t, b, "alpha", 3)
+		})
 	}
-	b := boot(t, onVolume("beta", volume), "sleep", "infinity")
-	waitsFor(t, b, "alpha", 3)
 }
 
 // An image that was made of a running container carries the name of its owner, and proves nothing by it: a container of
