@@ -30,7 +30,8 @@ import (
 //     cloned with its disk has that very file, too.
 //
 // It relies on the container's engine for one thing: that it starts a container again only once its first process is
-// gone, which the kernel has last until all the others are.
+// gone; the kernel keeps that until all the others are. The lock alone would not do: it does not hold between two
+// mounts of one overlay.
 //
 // Whatever else is the case, and whatever goes wrong, this life is a stranger and waits: that is never a failure.
 type ownerFile struct {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pintle/internal/unit"
 	"pintle/test/dockertest"
@@ -44,8 +45,10 @@ func TestAKilledContainerTakesItsLeaseBack(t *testing.T) {
 			says(t, pintle(a, "hermes", "start", shared), 0, shared+" is up")
 			hasFence(t, a, 1)
 			for _, fence := range []int{2, 3} {
+				began := time.Now()
 				killAndStart(t, a)
 				becomes(t, a, shared, unit.Up)
+				t.Logf("up %.1f s after it was killed", time.Since(began).Seconds())
 				hasFence(t, a, fence)
 				stdout, stderr := a.Logs()
 				if n := strings.Count(stdout+stderr, tookBack); n != fence-1 {
