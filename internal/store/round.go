@@ -60,9 +60,9 @@ func (s *Store) run() {
 			look, looked = true, now()
 		case <-impatient:
 			work.impatient = nil
-			s.telling(func() []told { return s.hang(work) })
+			s.telling(func() []func() { return s.hang(work) })
 		case o := <-back:
-			s.telling(func() []told { return s.settle(work, o) })
+			s.telling(func() []func() { return s.settle(work, o) })
 			if work.last {
 				return
 			}
@@ -94,32 +94,15 @@ type work struct {
 	impatient <-chan time.Time
 }
 
-// told is who is to be told which outcome, or what is new.
-type told struct {
-	change *change
-	err    error
-	news   []News
-	hears  func([]News)
-	fresh  []func()
-}
-
 // telling does something that may change the conditions, and tells whom it concerns.
-func (s *Store) telling(do func() []told) {
+func (s *Store) telling(do func() []func()) {
 	before := s.Conditions()
 	s.mu.Lock()
 	early := !s.isOpen() // nobody can have seen other conditions
 	waiting := do()
 	s.mu.Unlock()
-	for _, t := range waiting {
-		switch {
-		case t.change != nil:
-			t.change.tell(t.err)
-		case t.hears != nil:
-			t.hears(t.news)
-		}
-		for _, done := range t.fresh {
-			done()
-		}
+	for _, tell := range waiting {
+		tell()
 	}
 	if s.options.Changed != nil && !early && !slices.Equal(before, s.Conditions()) {
 		s.options.Changed()
@@ -173,17 +156,17 @@ func (s *Store) round(w *work, read bool, code *int) outcome {
 }
 
 // settle takes what a worker brings back. It and hang are called with the mutex held.
-func (s *Store) settle(w *work, o outcome) []told {
+func (s *Store) settle(w *work, o outcome) []func() {
 	s.fault, s.hung = o.fault, false
 	s.spoilt = append(s.spoilt, o.bad...)
-	var all []told
+	var all []func()
 	for name, c := range w.batch {
 		if o.failed[name] == nil {
 			s.spoilt = slices.DeleteFunc(s.spoilt, func(r spoilt) bool { return r.unit == name && name != "" })
 		} else if s.pending[name] == nil {
 			s.pending[name] = &change{record: c.record, repeats: c.repeats}
 		}
-		all = append(all, told{change: c, err: o.failed[name]})
+		all = append(all, func() { c.tell(o.failed[name]) })
 	}
 	if o.read && s.options.Directory != "" {
 		s.known = s.life.known
@@ -193,10 +176,10 @@ func (s *Store) settle(w *work, o outcome) []told {
 		s.deliver(w, o.records)
 	}
 	o.news = slices.DeleteFunc(o.news, func(n News) bool { return s.pending[n.Unit] != nil && !s.pending[n.Unit].repeats })
-	if s.news != nil && len(o.news) > 0 {
-		all = append(all, told{news: o.news, hears: s.news})
+	if hear := s.news; hear != nil && len(o.news) > 0 {
+		all = append(all, func() { hear(o.news) })
 	}
-	all = append(all, told{fresh: w.fresh})
+	all = append(all, w.fresh...) // they know by now
 	s.letOpen()
 	return all
 }
@@ -231,21 +214,21 @@ func (s *Store) letOpen() {
 }
 
 // hang gives up waiting for a worker: who waits for it is told that nothing is durable.
-func (s *Store) hang(w *work) []told {
+func (s *Store) hang(w *work) []func() {
 	s.hung = true
 	s.fault = fmt.Errorf("cannot use %s: it has not answered for %s", s.options.Directory, unit.Span(s.options.Patience))
-	var all []told
-	for _, c := range w.batch {
-		all = append(all, told{change: &change{dones: c.dones}, err: s.fault})
-		c.dones = nil
+	var all []func()
+	fault := s.fault
+	for _, changes := range []map[unit.Name]*change{w.batch, s.pending} {
+		for _, c := range changes {
+			early := &change{dones: c.dones}
+			all = append(all, func() { early.tell(fault) })
+			c.dones = nil
+		}
 	}
-	for _, c := range s.pending {
-		all = append(all, told{change: &change{dones: c.dones}, err: s.fault})
-		c.dones = nil
-	}
-	all = append(all, told{fresh: w.fresh})
+	all = append(all, w.fresh...)
 	for _, dones := range s.stale {
-		all = append(all, told{fresh: dones})
+		all = append(all, dones...)
 	}
 	w.fresh, s.stale = nil, map[unit.Name][]func(){}
 	s.letOpen()
