@@ -133,8 +133,8 @@ func because(s engine.Status) string {
 	return engine.Because(s.Reason)
 }
 
-// showInfo is what who may see of i. It is a list of what is shown: conditions may name paths and causes, and strays
-// are processes of whoever.
+// showInfo is what who may see of i. It is a list of what is shown: the sentence of a condition may name paths, units
+// and causes, and strays are processes of whoever.
 func (p *policy) showInfo(who peer, i engine.Info) engine.Info {
 	if p.owner(who.uid) {
 		return i
@@ -147,5 +147,19 @@ func (p *policy) showInfo(who peer, i engine.Info) engine.Info {
 		ProcessSets: i.ProcessSets,
 		Stopping:    i.Stopping,
 		Life:        i.Life,
+		Durable:     i.Durable,
+		Conditions:  classes(i.Conditions),
 	}
+}
+
+// classes leaves of conditions what they are, each once, and nothing of whom and what they are about.
+func classes(all []engine.Condition) []engine.Condition {
+	var seen []engine.Condition
+	for _, c := range all {
+		c.Text = c.Code.Sentence()
+		if !slices.Contains(seen, c) {
+			seen = append(seen, c)
+		}
+	}
+	return seen
 }

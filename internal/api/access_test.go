@@ -36,7 +36,8 @@ func sample() *fake {
 	off.Because = "DASHBOARD is not set"
 	return &fake{
 		info: engine.Info{Version: "1.2.3", PID: 1, UID: ownUID, Started: time.Unix(5, 0).UTC(), ProcessSets: "sessions",
-			Stopping: true, Conditions: []string{"SECRET is full"}, Strays: []string{"SECRET (pid 12)"}},
+			Stopping: true, Durable: true, Strays: []string{"SECRET (pid 12)"},
+			Conditions: []engine.Condition{{Code: engine.UnitFailed, Text: "SECRET has failed"}, {Code: engine.StateInMemory, Text: "SECRET is full"}, {Code: engine.UnitFailed, Text: "SECRET2 has failed"}}},
 		changed: []engine.Change{{Name: "SECRET", Kind: engine.ChangeEdit, Keys: []string{"command"}, Effect: "its run is replaced"}},
 		units: []engine.Status{
 			secret("main", unit.Main, unit.AtBoot), off,
@@ -311,6 +312,17 @@ func TestRedaction(t *testing.T) {
 		owner := len(p.full) == 4
 		if info := r.Answers[0].Body; strings.Contains(info, "SECRET") != owner || !strings.Contains(info, `"1.2.3"`) || !strings.Contains(info, `"stopping":true`) {
 			t.Errorf("uid %d sees the info %s", p.user.uid, info)
+		}
+		var info engine.Info
+		if err := json.Unmarshal([]byte(r.Answers[0].Body), &info); err != nil {
+			t.Fatal(err)
+		}
+		want := sample().info.Conditions
+		if !owner { // what an alert is made of, each once
+			want = []engine.Condition{{Code: engine.UnitFailed, Text: "a unit has failed"}, {Code: engine.StateInMemory, Text: "desired states are kept in memory only"}}
+		}
+		if !slices.Equal(info.Conditions, want) || !info.Durable {
+			t.Errorf("uid %d sees the conditions %q, durable %t", p.user.uid, info.Conditions, info.Durable)
 		}
 		var seen []engine.Status
 		if err := json.Unmarshal([]byte(r.Answers[1].Body), &seen); err != nil {

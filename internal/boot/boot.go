@@ -119,8 +119,8 @@ type container struct {
 	server       *api.Server
 
 	ended    chan struct{}
-	fixed    []string  // conditions that hold for the container's whole life
-	deadline time.Time // when the stop's budget is over
+	fixed    []engine.Condition // conditions that hold for the container's whole life
+	deadline time.Time          // when the stop's budget is over
 }
 
 // configure reads the configuration, and prepares what it says must be so before

@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pintle/internal/engine"
 	"pintle/internal/process"
 	"pintle/internal/unit"
 )
@@ -16,22 +16,26 @@ import (
 // fixedConditions finds what is not as it should be and stays so.
 func (c *container) fixedConditions(listenErr error) {
 	if listenErr != nil {
-		c.fixed = append(c.fixed, "pintle's commands can't reach it: "+listenErr.Error())
+		c.fixed = append(c.fixed, engine.Conditionf(engine.SocketMissing, "pintle's commands can't reach it: %v", listenErr))
 	}
 	if c.otherUsers() {
-		c.fixed = append(c.fixed, fmt.Sprintf("pintle runs as uid %d and can't switch users: all units run as uid %[1]d", os.Geteuid()))
+		c.fixed = append(c.fixed, engine.Conditionf(engine.OneUser, "pintle runs as uid %d and can't switch users: all units run as uid %[1]d", os.Geteuid()))
 	}
 }
 
 // conditions are all the things that are not as they should be.
-func (c *container) conditions() []string {
+func (c *container) conditions() []engine.Condition {
 	return slices.Concat(c.fixed, c.store.Conditions(), c.leases.Conditions(), c.logs.Conditions())
 }
 
 // sayConditions says them, now and whenever they may have changed, until the container ends.
 func (c *container) sayConditions(changed <-chan struct{}) {
 	for {
-		c.say.conditions(c.conditions())
+		var texts []string
+		for _, condition := range c.conditions() {
+			texts = append(texts, condition.Text)
+		}
+		c.say.conditions(texts)
 		select {
 		case <-changed:
 		case <-c.ended:

@@ -123,7 +123,7 @@ func (c *container) openPlace(dir string) {
 		err = os.Chmod(runs, 0o755) // whatever the umask
 	}
 	if err != nil {
-		c.fixed = append(c.fixed, "runs can't talk to pintle: "+err.Error())
+		c.fixed = append(c.fixed, engine.Conditionf(engine.RunsMute, "runs can't talk to pintle: %v", err))
 		return
 	}
 	c.runDirectory = runs

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pintle/internal/config"
+	"pintle/internal/engine"
 	"pintle/internal/prepare"
 	"pintle/internal/store"
 	"pintle/internal/unit"
@@ -38,7 +39,7 @@ func (c *container) prepare(cfg *config.Config, signals chan os.Signal) error {
 		if p.Fatal {
 			fatal = append(fatal, errors.New(p.Text))
 		} else {
-			c.fixed = append(c.fixed, p.Text)
+			c.fixed = append(c.fixed, engine.Condition{Code: engine.NotPrepared, Text: p.Text})
 		}
 	}
 	return errors.Join(fatal...)

@@ -321,7 +321,7 @@ func TestU7(t *testing.T) {
 		if err == nil && len(info.Conditions) > 1 {
 			t.Fatalf("the conditions are %q", info.Conditions)
 		}
-		return err == nil && len(info.Conditions) == 1 && strings.Contains(info.Conditions[0], `"coder.tmp" (cannot use instance name`)
+		return err == nil && len(info.Conditions) == 1 && strings.Contains(info.Conditions[0].Text, `"coder.tmp" (cannot use instance name`)
 	})
 	p.term(t)
 	p.code(t)

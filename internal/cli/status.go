@@ -144,7 +144,7 @@ func (a *app) showConditions(ctx context.Context, eng engine.Engine, wide bool) 
 		lines = append(lines, "the container is stopping")
 	}
 	for _, c := range info.Conditions {
-		lines = append(lines, "condition: "+c)
+		lines = append(lines, "condition: "+c.Text)
 	}
 	if len(lines) == 0 {
 		return

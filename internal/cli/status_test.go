@@ -51,7 +51,7 @@ func TestStatusText(t *testing.T) {
 			*s = engine.Status{Name: s.Name, Kind: s.Kind, State: s.State, Desired: s.Desired, Since: s.Since, Restricted: true}
 		}
 		full := some()
-		full.info.Conditions = []string{"cannot write /state: no space left on device"}
+		full.info.Conditions = []engine.Condition{{Code: engine.StateInMemory, Text: "cannot write /state: no space left on device"}}
 		stopping := some()
 		stopping.info.Stopping = true
 		var b strings.Builder

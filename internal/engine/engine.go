@@ -67,8 +67,12 @@ type Info struct {
 	// Strays are processes that descend from pintle and belong to no run: command name and pid. They end with the
 	// container.
 	Strays []string `json:"strays,omitempty"`
-	// Conditions are the things that are not as they should be, each one sentence.
-	Conditions []string `json:"conditions,omitempty"`
+	// Durable is set where desired states are on disk, so that they outlive the container: there is a state directory, and
+	// it can be written to.
+	Durable bool `json:"durable,omitempty"`
+	// Conditions are the things that are not as they should be. Who may not know which units and paths they are about is
+	// told each code once.
+	Conditions []Condition `json:"conditions,omitempty"`
 }
 
 // Status is a snapshot of one unit.

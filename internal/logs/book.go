@@ -32,6 +32,7 @@ import (
 	"sync"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -125,8 +126,8 @@ func (b *Book) Say(text string) {
 	}
 }
 
-// Conditions are the things that are not as they should be, each one sentence.
-func (b *Book) Conditions() []string {
+// Conditions are the things that are not as they should be.
+func (b *Book) Conditions() []engine.Condition {
 	if b.console == nil {
 		return nil
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/engine"
 )
 
 // consoleQueue bounds the bytes that wait for the console; as many again may be in the hands of the writer.
@@ -161,16 +163,16 @@ func (c *console) flush(ctx context.Context) int {
 }
 
 // conditions says what is wrong with the console.
-func (c *console) conditions() []string {
+func (c *console) conditions() []engine.Condition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.problem == nil:
 		return nil
 	case c.dead:
-		return []string{fmt.Sprintf("the console is closed, and shows no output any more: %v", c.problem)}
+		return []engine.Condition{engine.Conditionf(engine.ConsoleClosed, "the console is closed, and shows no output any more: %v", c.problem)}
 	}
-	return []string{fmt.Sprintf("the console cannot be written to, and misses lines: %v", c.problem)}
+	return []engine.Condition{engine.Conditionf(engine.ConsoleLossy, "the console cannot be written to, and misses lines: %v", c.problem)}
 }
 
 func lines(b []byte) int { return bytes.Count(b, []byte{'\n'}) }

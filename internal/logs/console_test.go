@@ -163,7 +163,7 @@ func TestConsoleOnAFullDisk(t *testing.T) {
 		time.Sleep(2 * consoleRetry)
 		write(j, 5, 6) // tried in vain
 		synctest.Wait()
-		if got := b.Conditions(); len(got) != 1 || got[0] != "the console cannot be written to, and misses lines: no space left on device" {
+		if got := b.Conditions(); len(got) != 1 || got[0].Text != "the console cannot be written to, and misses lines: no space left on device" {
 			t.Errorf("conditions: %q", got)
 		}
 		room = 1 << 20
@@ -222,7 +222,7 @@ func TestConsoleGone(t *testing.T) {
 	}
 	write(j, 1, 3)
 	closed(t, b)
-	if got := b.Conditions(); len(got) != 1 || got[0] != "the console is closed, and shows no output any more: io: read/write on closed pipe" {
+	if got := b.Conditions(); len(got) != 1 || got[0].Text != "the console is closed, and shows no output any more: io: read/write on closed pipe" {
 		t.Errorf("conditions: %q", got)
 	}
 	if calls != 1 || len(j.Tail(-1)) != 3 {
@@ -303,7 +303,7 @@ func TestClosedStderr(t *testing.T) {
 		if err := b.Close(t.Context()); err == nil || err.Error() != "cannot finish the logs: not written to the console: 1 lines" {
 			t.Errorf("Close: %v", err)
 		}
-		if got := b.Conditions(); len(got) != 1 || got[0] != "the console cannot be written to, and misses lines: write: no space left on device" {
+		if got := b.Conditions(); len(got) != 1 || got[0].Text != "the console cannot be written to, and misses lines: write: no space left on device" {
 			t.Errorf("conditions: %q", got)
 		}
 	})
@@ -353,7 +353,7 @@ func TestConsoleFileClosed(t *testing.T) {
 	b := NewBook(Options{Console: f})
 	b.Say("hello")
 	closed(t, b)
-	if got := b.Conditions(); len(got) != 1 || got[0] != "the console is closed, and shows no output any more: use of closed file" {
+	if got := b.Conditions(); len(got) != 1 || got[0].Text != "the console is closed, and shows no output any more: use of closed file" {
 		t.Errorf("conditions: %q", got)
 	}
 }

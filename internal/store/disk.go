@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -41,7 +42,7 @@ const intentsDir = "intents"
 // spoilt is a record that could not be read.
 type spoilt struct {
 	unit      unit.Name // as far as the file's name tells
-	condition string
+	condition engine.Condition
 }
 
 func (d *disk) path(name string) string { return filepath.Join(d.directory, name) }
@@ -82,7 +83,7 @@ func (d *disk) close() {
 func (d *disk) readAll() (records []Record, bad []spoilt) {
 	names, err := d.volume.List(intentsDir)
 	if err != nil {
-		bad = append(bad, spoilt{condition: fmt.Sprintf("desired states are not known: cannot read %s: %v", d.path(intentsDir), cause(err))})
+		bad = append(bad, spoilt{condition: engine.Conditionf(engine.StateUnreadable, "desired states are not known: cannot read %s: %v", d.path(intentsDir), cause(err))})
 	}
 	for _, name := range names {
 		if !strings.HasSuffix(name, suffix) || strings.HasPrefix(name, temporary) {
@@ -98,7 +99,7 @@ func (d *disk) readAll() (records []Record, bad []spoilt) {
 		err = cause(err)
 		bad = append(bad, spoilt{
 			unit: unit.Name(strings.TrimSuffix(name, suffix)),
-			condition: fmt.Sprintf("a desired state is not known: cannot read %s: %v; %s",
+			condition: engine.Conditionf(engine.StateUnreadable, "a desired state is not known: cannot read %s: %v; %s",
 				d.path(file), err, setAside(d.volume, intentsDir, name, err)),
 		})
 	}

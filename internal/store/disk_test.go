@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/engine"
 )
 
 func needRoot(t *testing.T) {
@@ -40,8 +42,8 @@ func wantFault(t *testing.T, s *Store, outcome error, parts ...string) {
 		if !strings.Contains(outcome.Error(), part) {
 			t.Errorf("outcome %q, want %q in it", outcome, part)
 		}
-		if len(conditions) != 1 || !strings.HasPrefix(conditions[0], "desired states are kept in memory only: ") ||
-			!strings.Contains(conditions[0], part) {
+		if len(conditions) != 1 || conditions[0].Code != engine.StateInMemory || !strings.HasPrefix(conditions[0].Text, "desired states are kept in memory only: ") ||
+			!strings.Contains(conditions[0].Text, part) {
 			t.Errorf("conditions %q, want %q in it", conditions, part)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pintle/internal/engine"
 )
 
 // slow is a disk that answers nothing until it is let.
@@ -42,7 +44,7 @@ func TestDiskThatHangs(t *testing.T) {
 			t.Errorf("Open took %v", waited)
 		}
 		wantRecords(t, records)
-		condition := []string{"desired states are kept in memory only: cannot use " + dir + ": it has not answered for 5.0 s"}
+		condition := []engine.Condition{{Code: engine.StateInMemory, Text: "desired states are kept in memory only: cannot use " + dir + ": it has not answered for 5.0 s"}}
 		if diff := cmp.Diff(condition, s.Conditions()); diff != "" {
 			t.Errorf("conditions (-want +got):\n%s", diff)
 		}

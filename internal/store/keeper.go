@@ -62,8 +62,8 @@ type KeeperOptions struct {
 	// TookBack is called when leases were won that an earlier life of this container held, before Changed is; nil where
 	// nobody cares.
 	TookBack func([]unit.Name)
-	// Changed is called after a unit's lease was won or lost, or its Holder is another; Noticed after the text of Conditions
-	// changed; both from the keeper's goroutine, and neither is nil.
+	// Changed is called after a unit's lease was won or lost, or its Holder is another; Noticed after Conditions changed;
+	// both from the keeper's goroutine, and neither is nil.
 	Changed func(unit.Name)
 	Noticed func()
 	// Patience is how long the disk may take before a condition says so; 0 means DefaultPatience.
@@ -211,18 +211,18 @@ func (w *wish) another() engine.Holder {
 	return engine.Holder{Container: cmp.Or(w.other.Host, "of an unknown name"), Fence: w.other.Fence, Alive: w.alive}
 }
 
-// Conditions are the things that are not as they should be, each one sentence.
-func (k *Keeper) Conditions() []string {
+// Conditions are the things that are not as they should be.
+func (k *Keeper) Conditions() []engine.Condition {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
 	case len(k.wishes) == 0:
 	case k.alone != nil:
-		return []string{fmt.Sprintf("exclusive units are not exclusive: %v", k.alone)}
+		return []engine.Condition{engine.Conditionf(engine.NotExclusive, "exclusive units are not exclusive: %v", k.alone)}
 	case k.working && k.clock()-k.begun >= k.options.Patience:
-		return []string{fmt.Sprintf("exclusive units wait: cannot use %s: it has not answered for %s", k.options.Directory, unit.Span(k.options.Patience))}
+		return []engine.Condition{engine.Conditionf(engine.LeasesUnusable, "exclusive units wait: cannot use %s: it has not answered for %s", k.options.Directory, unit.Span(k.options.Patience))}
 	case k.fault != nil:
-		return []string{fmt.Sprintf("exclusive units wait: %v", k.fault)}
+		return []engine.Condition{engine.Conditionf(engine.LeasesUnusable, "exclusive units wait: %v", k.fault)}
 	}
 	return nil
 }
@@ -253,7 +253,7 @@ func (k *Keeper) nudge() {
 func (k *Keeper) run() {
 	defer close(k.done)
 	back := make(chan leaseOutcome, 1)
-	var conditions []string
+	var conditions []engine.Condition
 	for {
 		k.begin(back)
 		again := time.NewTimer(k.tell())

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -239,7 +240,7 @@ func TestKeeperOnADiskThatHangs(t *testing.T) {
 			t.Errorf("it was held for %v", took)
 		}
 		a.is(false, 1) // the run that is being killed has its fence
-		if c := a.Conditions(); len(c) != 1 || !strings.Contains(c[0], "exclusive units wait: cannot use "+dir+": it has not answered for 5.0 s") {
+		if c := a.Conditions(); len(c) != 1 || c[0].Code != engine.LeasesUnusable || !strings.Contains(c[0].Text, "exclusive units wait: cannot use "+dir+": it has not answered for 5.0 s") {
 			t.Errorf("conditions %q", c)
 		}
 		mu.Lock()
@@ -287,7 +288,7 @@ func TestKeeperOnADiskThatFailsAtFirst(t *testing.T) {
 				})
 				b.Want(gw)
 				b.is(false, 0)
-				if c := b.Conditions(); len(c) != 1 || !strings.HasPrefix(c[0], "exclusive units wait: cannot open "+dir) {
+				if c := b.Conditions(); len(c) != 1 || !strings.HasPrefix(c[0].Text, "exclusive units wait: cannot open "+dir) {
 					t.Errorf("conditions %q", c)
 				}
 				time.Sleep(4 * defaultLeaseRule.Beat)
@@ -316,7 +317,7 @@ func TestKeeperWithoutADirectory(t *testing.T) {
 		}
 		k.Want(gw)
 		k.is(true, 0)
-		if c := k.Conditions(); len(c) != 1 || !strings.HasPrefix(c[0], "exclusive units are not exclusive: ") {
+		if c := k.Conditions(); len(c) != 1 || c[0].Code != engine.NotExclusive || !strings.HasPrefix(c[0].Text, "exclusive units are not exclusive: ") {
 			t.Errorf("conditions %q", c)
 		}
 		k.Ended(gw)
@@ -333,7 +334,7 @@ func TestKeeperWithoutADirectory(t *testing.T) {
 		k.Want(gw)
 		synctest.Wait()
 		k.is(true, 0)
-		if c := k.Conditions(); len(c) != 1 || !strings.HasPrefix(c[0], "exclusive units are not exclusive: cannot open "+dir) {
+		if c := k.Conditions(); len(c) != 1 || c[0].Code != engine.NotExclusive || !strings.HasPrefix(c[0].Text, "exclusive units are not exclusive: cannot open "+dir) {
 			t.Errorf("conditions %q", c)
 		}
 		k.Release(gw)

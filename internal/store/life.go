@@ -98,7 +98,7 @@ func (l *life) begin(d *disk) (bad []spoilt, err error) {
 		case err != nil:
 			l.known.Before = engine.LifeUnknown
 			err = cause(err)
-			bad = append(bad, spoilt{condition: fmt.Sprintf("how the container's last life ended is not known: cannot read %s: %v; %s",
+			bad = append(bad, spoilt{condition: engine.Conditionf(engine.StateUnreadable, "how the container's last life ended is not known: cannot read %s: %v; %s",
 				d.path(file), err, setAside(d.volume, livesDir, strings.TrimPrefix(file, livesDir+"/"), err))})
 		default:
 			l.follow(before)

@@ -50,7 +50,7 @@ func TestLives(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("[]"), 0o600))
 	s, _ := open(t, dir)
 	got := s.Conditions()
-	if s.Life().Before != engine.LifeUnknown || len(got) != 1 || !strings.HasPrefix(got[0], "how the container's last life ended is not known: cannot read "+file) {
+	if s.Life().Before != engine.LifeUnknown || len(got) != 1 || got[0].Code != engine.StateUnreadable || !strings.HasPrefix(got[0].Text, "how the container's last life ended is not known: cannot read "+file) {
 		t.Errorf("after a bad file: %+v, %q", s.Life(), got)
 	}
 	must(t, s.Close(t.Context()))

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/engine"
 )
 
 // One bad record disturbs no other: it is named, set aside, and its unit can
@@ -86,8 +88,8 @@ func TestBadRecordsDisturbNoOther(t *testing.T) {
 			s, records := open(t, dir)
 			wantRecords(t, records, record("good", true, 1))
 			got := s.Conditions()
-			if len(got) != 1 || !strings.HasPrefix(got[0], "a desired state is not known: cannot read "+path+": ") ||
-				!strings.Contains(got[0], tt.want) || !strings.HasSuffix(got[0], "; it was set aside as aside/"+tt.file) {
+			if len(got) != 1 || got[0].Code != engine.StateUnreadable || !strings.HasPrefix(got[0].Text, "a desired state is not known: cannot read "+path+": ") ||
+				!strings.Contains(got[0].Text, tt.want) || !strings.HasSuffix(got[0].Text, "; it was set aside as aside/"+tt.file) {
 				t.Errorf("conditions %q", got)
 			}
 			if _, err := os.Lstat(dir + "/aside/" + tt.file); err != nil {
@@ -159,7 +161,7 @@ func TestCannotBeSetAside(t *testing.T) {
 	s, records := Open(Options{Directory: dir, UID: os.Geteuid(), mount: disk.mount})
 	defer s.Close(t.Context())
 	wantRecords(t, records, record("good", true, 1))
-	if got := s.Conditions(); len(got) != 1 || !strings.Contains(got[0], "it cannot be set aside: input/output error") {
+	if got := s.Conditions(); len(got) != 1 || !strings.Contains(got[0].Text, "it cannot be set aside: input/output error") {
 		t.Errorf("conditions %q", got)
 	}
 }
@@ -174,7 +176,7 @@ func TestUnreadableIsNotSetAside(t *testing.T) {
 	disk := &faulty{calls: []string{"open intents/good.json"}, how: fails(syscall.EIO)}
 	s, records := Open(Options{Directory: dir, UID: os.Geteuid(), mount: disk.mount})
 	wantRecords(t, records)
-	if got := s.Conditions(); len(got) != 1 || !strings.Contains(got[0], "good.json: input/output error; it stays as it is") {
+	if got := s.Conditions(); len(got) != 1 || !strings.Contains(got[0].Text, "good.json: input/output error; it stays as it is") {
 		t.Errorf("conditions %q", got)
 	}
 	must(t, s.Close(t.Context()))

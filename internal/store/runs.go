@@ -141,7 +141,7 @@ func (r *runs) trim() {
 	}
 }
 
-func (r *runs) conditions() []string {
+func (r *runs) conditions() []engine.Condition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fault == nil {
@@ -151,7 +151,7 @@ func (r *runs) conditions() []string {
 	if r.lost > 0 {
 		text += fmt.Sprintf("; %d of them are lost", r.lost)
 	}
-	return []string{text}
+	return []engine.Condition{{Code: engine.RunsInMemory, Text: text}}
 }
 
 // close writes what is queued, and ends the goroutine.

@@ -237,7 +237,7 @@ func TestRunsOnAFullDisk(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	want := fmt.Sprintf("run records are kept in memory only: cannot write %s/runs/a.jsonl: no space left on device", dir)
-	if got := s.Conditions(); !cmp.Equal(got, []string{want}) {
+	if got := s.Conditions(); !cmp.Equal(got, []engine.Condition{{Code: engine.RunsInMemory, Text: want}}) {
 		t.Errorf("conditions %q", got)
 	}
 	disk.mu.Lock()

@@ -58,7 +58,7 @@ type Options struct {
 	Directory string
 	// UID is pintle's own (effective) user.
 	UID int
-	// Changed is called after the text of Conditions changed, from the store's goroutine; nil is allowed.
+	// Changed is called after Conditions changed, from the store's goroutine; nil is allowed.
 	Changed func()
 	// Late is given the records that could be read only after Open had returned, but for those of units that have new
 	// ones by now; at most once, from a goroutine of its own. Nil for nobody.
@@ -160,6 +160,13 @@ func (s *Store) Life() engine.Life {
 	return s.known
 }
 
+// Durable tells whether desired states are on disk, or on their way there.
+func (s *Store) Durable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.options.Directory != "" && s.fault == nil
+}
+
 // End has Close note, when all else has been written, that this life of the container ended as it should, with a code.
 func (s *Store) End(code int) {
 	s.mu.Lock()
@@ -255,13 +262,13 @@ func (c *change) tell(err error) {
 	c.dones = nil
 }
 
-// Conditions are the things that are not as they should be, each one sentence; none when all is well.
-func (s *Store) Conditions() []string {
+// Conditions are the things that are not as they should be; none when all is well.
+func (s *Store) Conditions() []engine.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []string
+	var all []engine.Condition
 	if s.fault != nil {
-		all = append(all, fmt.Sprintf("desired states are kept in memory only: %v", s.fault))
+		all = append(all, engine.Conditionf(engine.StateInMemory, "desired states are kept in memory only: %v", s.fault))
 	}
 	for _, r := range s.spoilt {
 		all = append(all, r.condition)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -218,8 +219,8 @@ func TestNoDirectory(t *testing.T) {
 	wantRecords(t, records)
 	must(t, put(s, record("a", true, 1)))
 	must(t, remove(s, "a"))
-	if got := s.Conditions(); got != nil {
-		t.Errorf("conditions %q", got)
+	if got := s.Conditions(); got != nil || s.Durable() {
+		t.Errorf("conditions %q, durable %t", got, s.Durable())
 	}
 	must(t, s.Close(t.Context()))
 }
@@ -232,10 +233,16 @@ func TestRetriesUntilItSucceeds(t *testing.T) {
 		parent := filepath.Join(scratch(t), "volume")
 		changed := 0
 		s, _ := Open(Options{Directory: parent + "/state", UID: os.Geteuid(), Changed: func() { changed++ }})
-		condition := []string{"desired states are kept in memory only: cannot open " + parent + "/state: " + parent + ": no such file or directory"}
-		wantConditions := func(want []string) {
+		condition := []engine.Condition{{
+			Code: engine.StateInMemory,
+			Text: "desired states are kept in memory only: cannot open " + parent + "/state: " + parent + ": no such file or directory",
+		}}
+		wantConditions := func(want []engine.Condition) {
 			t.Helper()
 			synctest.Wait()
+			if s.Durable() != (want == nil) {
+				t.Errorf("durable: %t", s.Durable())
+			}
 			if diff := cmp.Diff(want, s.Conditions()); diff != "" {
 				t.Errorf("conditions after %d changes (-want +got):\n%s", changed, diff)
 			}

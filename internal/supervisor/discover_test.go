@@ -399,8 +399,8 @@ func TestMountHiccup(t *testing.T) {
 			t.Helper()
 			eventually(t, "the condition "+text, func() bool {
 				info, err := w.Info(t.Context())
-				all := strings.Join(info.Conditions, "\n")
-				return err == nil && (text == "" && all == "" || text != "" && strings.Contains(all, text))
+				all := fmt.Sprint(info.Conditions)
+				return err == nil && (text == "" && len(info.Conditions) == 0 || text != "" && strings.Contains(all, text))
 			})
 		}
 		if err := os.Rename(p.dir, p.dir+".away"); err != nil {
@@ -437,7 +437,7 @@ func TestCreatedCountToo(t *testing.T) {
 		const why = "gateway@declared is declared and can't be made: template gateway has 1 instances already, which is its max"
 		eventually(t, "that is said", func() bool {
 			info, err := w.Info(t.Context())
-			return err == nil && slices.Contains(info.Conditions, why)
+			return err == nil && slices.Contains(info.Conditions, engine.Condition{Code: engine.DiscoveryRefused, Text: why})
 		})
 		w.must(w.Remove(t.Context(), "gateway@byhand"))
 		w.untilState("gateway@declared", unit.Down)

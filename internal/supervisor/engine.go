@@ -45,6 +45,7 @@ func (s *Supervisor) Info(ctx context.Context) (engine.Info, error) {
 		info := engine.Info{
 			Version: s.o.Version, PID: os.Getpid(), UID: os.Geteuid(), Started: s.started,
 			ProcessSets: s.o.Kernel.Sets(), Stopping: s.stopping, Life: s.o.Store.Life(),
+			Durable: s.o.Store.Durable(),
 		}
 		if s.o.Conditions != nil {
 			info.Conditions = s.o.Conditions()

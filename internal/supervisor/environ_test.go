@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -173,7 +174,7 @@ func TestGiveUpWithin(t *testing.T) {
 			t.Errorf("%+v", far)
 		}
 		info, err := s.Info(t.Context())
-		if err != nil || len(info.Conditions) != 2 {
+		if err != nil || len(info.Conditions) != 2 || info.Conditions[0].Code != engine.UnitFailing || info.Conditions[1].Code != engine.UnitFailed {
 			t.Errorf("the conditions are %q (%v)", info.Conditions, err)
 		}
 	})

@@ -152,7 +152,7 @@ func TestNothingCanBeWritten(t *testing.T) {
 			t.Fatal(created, err)
 		}
 		w.untilState("gateway@a", unit.Up)
-		if info, err := w.Info(ctx); err != nil || len(info.Conditions) != 1 || !strings.HasPrefix(info.Conditions[0], "desired states are kept in memory only: ") {
+		if info, err := w.Info(ctx); err != nil || len(info.Conditions) != 1 || info.Durable || !strings.HasPrefix(info.Conditions[0].Text, "desired states are kept in memory only: ") {
 			t.Errorf("%q, %v", info.Conditions, err)
 		}
 		w.must(w.Stop(ctx, "gateway@a"))

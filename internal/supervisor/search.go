@@ -12,6 +12,7 @@ import (
 
 	"pintle/internal/account"
 	"pintle/internal/discover"
+	"pintle/internal/engine"
 	"pintle/internal/process"
 	"pintle/internal/unit"
 )
@@ -225,7 +226,11 @@ func (s *Supervisor) goOn(f *search) {
 // sayFound says what is not as it should be, once; and no more often than once a minute, because it is in the hands of
 // whoever owns the directory.
 func (s *Supervisor) sayFound(f *search) {
-	text := strings.Join(f.troubles(), "; ")
+	var texts []string
+	for _, c := range f.troubles() {
+		texts = append(texts, c.Text)
+	}
+	text := strings.Join(texts, "; ")
 	if text == f.said || now().Sub(f.saidAt) < time.Minute {
 		return
 	}
@@ -235,17 +240,17 @@ func (s *Supervisor) sayFound(f *search) {
 	}
 }
 
-// troubles are the sentences about what could not be found.
-func (f *search) troubles() []string {
+// troubles are what could not be found.
+func (f *search) troubles() []engine.Condition {
 	if f.t.Discover == nil {
 		return nil
 	}
-	var list []string
+	var list []engine.Condition
 	if f.found.Trouble != "" {
-		list = append(list, fmt.Sprintf("instances of %s are not looked for: %s", f.t.Name, f.found.Trouble))
+		list = append(list, engine.Conditionf(engine.DiscoveryBlind, "instances of %s are not looked for: %s", f.t.Name, f.found.Trouble))
 	}
 	if text := f.found.Summary(f.t.Discover.Directory); text != "" {
-		list = append(list, text)
+		list = append(list, engine.Condition{Code: engine.DiscoveryRefused, Text: text})
 	}
 	if n := len(f.refused); n > 0 {
 		first := slices.Min(slices.Collect(maps.Keys(f.refused)))
@@ -253,18 +258,18 @@ func (f *search) troubles() []string {
 		if n > 1 {
 			text += fmt.Sprintf("; and %d more", n-1)
 		}
-		list = append(list, text)
+		list = append(list, engine.Condition{Code: engine.DiscoveryRefused, Text: text})
 	}
 	return list
 }
 
 // searchTroubles are those of all templates, for Info.
-func (s *Supervisor) searchTroubles() []string {
-	var list []string
+func (s *Supervisor) searchTroubles() []engine.Condition {
+	var list []engine.Condition
 	for _, f := range s.searches {
 		list = append(list, f.troubles()...)
 	}
-	slices.Sort(list)
+	slices.SortFunc(list, func(a, b engine.Condition) int { return strings.Compare(a.Text, b.Text) })
 	return list
 }
 

@@ -239,14 +239,14 @@ func disabledBecause(spec *unit.Spec) string {
 const loops = 5
 
 // troubles are the units that are not as they should be, for Info.
-func (s *Supervisor) troubles() []string {
-	var list []string
+func (s *Supervisor) troubles() []engine.Condition {
+	var list []engine.Condition
 	for _, u := range s.sorted() {
 		switch {
 		case u.life.State == unit.Failed:
-			list = append(list, fmt.Sprintf("%s has failed: %s", u.spec.Name, s.because(u)))
+			list = append(list, engine.Conditionf(engine.UnitFailed, "%s has failed: %s", u.spec.Name, s.because(u)))
 		case u.life.Failures >= loops:
-			list = append(list, fmt.Sprintf("%s fails again and again: %d failures in a row, at last: it %s", u.spec.Name, u.life.Failures, howItEnded(u.last)))
+			list = append(list, engine.Conditionf(engine.UnitFailing, "%s fails again and again: %d failures in a row, at last: it %s", u.spec.Name, u.life.Failures, howItEnded(u.last)))
 		}
 	}
 	return list

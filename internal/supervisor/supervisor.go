@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"pintle/internal/account"
+	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
 	"pintle/internal/logs"
 	"pintle/internal/store"
@@ -55,8 +56,8 @@ type Options struct {
 	Terminal bool
 	// PriorExit tells how a unit ended in the container's life before: clean, unclean or unknown; nil where nobody knows.
 	PriorExit func(unit.Name) string
-	// Conditions yields the sentences for Info; nil for none.
-	Conditions func() []string
+	// Conditions yields those of other rooms, for Info; nil for none.
+	Conditions func() []engine.Condition
 }
 
 // Supervisor runs units.

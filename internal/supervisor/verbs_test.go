@@ -375,7 +375,7 @@ func sameStatuses(a, b []engine.Status) bool {
 
 func TestInfo(t *testing.T) {
 	alone(t, func(t *testing.T) {
-		w := newWorld(t, Options{Version: "1.2", Conditions: func() []string { return []string{"a sentence"} }})
+		w := newWorld(t, Options{Version: "1.2", Conditions: func() []engine.Condition { return []engine.Condition{{Code: engine.OneUser, Text: "a sentence"}} }})
 		info, err := w.Info(context.Background())
 		if err != nil || info.Version != "1.2" || info.PID == 0 || info.Started.IsZero() || info.ProcessSets == "" || info.Stopping || len(info.Conditions) != 1 {
 			t.Errorf("%+v, %v", info, err)

@@ -137,7 +137,7 @@ func TestWhyTreeAndGraphTellEachWhatHeMayKnow(t *testing.T) {
 				}
 			}
 		}
-		lifeLacks(t, "what a stranger may know of pintle", succeeds(t, c.Exec("12345", "life", "get", "/v1/info")), "strays", "conditions", "sleep", "failed")
+		lifeLacks(t, "what a stranger may know of pintle", succeeds(t, c.Exec("12345", "life", "get", "/v1/info")), "strays", "sleep", "broken", "loops", "never", "has failed:", "code 3", "code 4")
 		for _, path := range []string{"/v1/units/waiter", "/v1/units/talker", "/v1/units/gateway@x"} {
 			lifeLacks(t, path, succeeds(t, c.Exec("12345", "life", "get", path)), "words", "depends_on", "text", "never")
 		}
