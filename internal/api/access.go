@@ -107,8 +107,8 @@ func (p *policy) viewer(who peer) func(engine.Status) engine.Status {
 	}
 }
 
-// redact leaves names and states. It is a list of what is shown, so that a new
-// field of engine.Status is hidden until somebody adds it here.
+// redact leaves names and states, and how often a unit has run, which who watches it counts anyway. It is a list of
+// what is shown, so that a new field of engine.Status is hidden until somebody adds it here.
 func redact(s engine.Status) engine.Status {
 	return engine.Status{
 		Name:       s.Name,
@@ -119,6 +119,7 @@ func redact(s engine.Status) engine.Status {
 		Reason:     s.Reason,
 		Because:    because(s),
 		Restricted: true,
+		Run:        s.Run,
 		Gone:       s.Gone,
 	}
 }

@@ -261,7 +261,7 @@ func TestAccountsCountAtOnce(t *testing.T) {
 // field of engine.Status that nobody thought of is hidden.
 func TestRedactionIsAListOfWhatIsShown(t *testing.T) {
 	t.Parallel()
-	shown := map[string]bool{"Name": true, "Kind": true, "State": true, "Desired": true, "Since": true, "Reason": true, "Because": true, "Restricted": true, "Gone": true}
+	shown := map[string]bool{"Name": true, "Kind": true, "State": true, "Desired": true, "Since": true, "Reason": true, "Because": true, "Restricted": true, "Run": true, "Gone": true}
 	full := sample().units[0]
 	full.Gone = true
 	v, whole := reflect.ValueOf(redact(full)), reflect.ValueOf(full)

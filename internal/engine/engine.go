@@ -87,7 +87,7 @@ type Status struct {
 	// Reason is a constant that says why it is in this state; Because is the same as a clause for people.
 	Reason  unit.Reason `json:"reason"`
 	Because string      `json:"because"`
-	// Restricted is set where the asker may see names and states only; all fields below are then empty.
+	// Restricted is set where the asker may see names and states only; all fields below but Run are then empty.
 	Restricted bool `json:"restricted,omitempty"`
 
 	// Holder is the container that runs the exclusive unit instead; the zero value where none is known.

@@ -124,7 +124,7 @@ func TestWhyTreeAndGraphTellEachWhatHeMayKnow(t *testing.T) {
 			}
 			lifeLacks(t, view+" of a stranger", text, hidden...)
 		}
-		visible := map[string]bool{"name": true, "kind": true, "state": true, "desired": true, "since": true, "reason": true, "because": true, "restricted": true}
+		visible := map[string]bool{"name": true, "kind": true, "state": true, "desired": true, "since": true, "reason": true, "because": true, "restricted": true, "run": true}
 		var units []map[string]any
 		answer := succeeds(t, c.Exec("12345", "life", "get", "/v1/units"))
 		if err := json.Unmarshal([]byte(answer), &units); err != nil {
