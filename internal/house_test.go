@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	"internal/discover":   {"trust", "unit"},
 	"internal/supervisor": {"account", "discover", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
-	"internal/cli":        {"engine", "unit"},
+	"internal/dashboard":  {"engine", "unit"},
+	"internal/cli":        {"dashboard", "engine", "unit"},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
 }
 
@@ -46,7 +47,9 @@ var neverIn = map[string][]string{
 	"internal/notify":     {"os/exec", "net/http"},
 	"internal/probe":      {"os/exec"},
 	"internal/discover":   {"os/exec", "net/http"},
-	"internal/boot":       {"os/exec", "github.com/spf13/cobra"},
+	// A library that is linked is initialised in PID 1 too, whichever role a process has.
+	"internal/dashboard": {"os/exec", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp", "github.com/prometheus/common/expfmt"},
+	"internal/boot":      {"os/exec", "github.com/spf13/cobra"},
 }
 
 // TestWhoMayImportWhom holds the code to the table.

@@ -48,6 +48,7 @@ func TestExitCodes(t *testing.T) {
 		"graph":                     "List",
 		"graph -o mermaid":          "Connect",
 		"healthcheck":               "Info",
+		"dashboard":                 "Connect",
 		"healthcheck --level alive": "Connect",
 		"create gateway@x":          "Connect",
 		"signal 1 gateway@c":        "Connect",

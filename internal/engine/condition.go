@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
+import "fmt"
 
 // Condition is one thing that is not as it should be: what for programs, and the sentence about it for people.
 type Condition struct {
@@ -57,27 +53,40 @@ const (
 	DiscoveryRefused ConditionCode = "discovery-refused"
 )
 
-// ConditionCodes lists all codes, sorted.
-func ConditionCodes() []ConditionCode { return slices.Sorted(maps.Keys(conditions)) }
+// ConditionCodes lists all codes.
+func ConditionCodes() []ConditionCode {
+	var all []ConditionCode
+	for _, c := range conditions {
+		all = append(all, c.Code)
+	}
+	return all
+}
 
 // Sentence is true of every condition that has the code, and tells no more than the code does: for who may know no
 // more. It is "" for a code of another version.
-func (c ConditionCode) Sentence() string { return conditions[c] }
+func (c ConditionCode) Sentence() string {
+	for _, known := range conditions {
+		if known.Code == c {
+			return known.Text
+		}
+	}
+	return ""
+}
 
-var conditions = map[ConditionCode]string{
-	StateInMemory:    "desired states are kept in memory only",
-	StateUnreadable:  "something that was kept of earlier could not be read",
-	RunsInMemory:     "run records are kept in memory only",
-	NotExclusive:     "exclusive units are not exclusive",
-	LeasesUnusable:   "exclusive units wait: their leases can't be used",
-	ConsoleLossy:     "the console misses lines",
-	ConsoleClosed:    "the console is closed, and shows no output any more",
-	SocketMissing:    "pintle's commands can't reach it",
-	RunsMute:         "runs can't talk to pintle",
-	OneUser:          "pintle can't switch users: all units run as one",
-	NotPrepared:      "something could not be prepared",
-	UnitFailed:       "a unit has failed",
-	UnitFailing:      "a unit fails again and again",
-	DiscoveryBlind:   "instances of a template are not looked for",
-	DiscoveryRefused: "something that is declared can't be an instance",
+var conditions = []Condition{
+	{StateInMemory, "desired states are kept in memory only"},
+	{StateUnreadable, "something that was kept of earlier could not be read"},
+	{RunsInMemory, "run records are kept in memory only"},
+	{NotExclusive, "exclusive units are not exclusive"},
+	{LeasesUnusable, "exclusive units wait: their leases can't be used"},
+	{ConsoleLossy, "the console misses lines"},
+	{ConsoleClosed, "the console is closed, and shows no output any more"},
+	{SocketMissing, "pintle's commands can't reach it"},
+	{RunsMute, "runs can't talk to pintle"},
+	{OneUser, "pintle can't switch users: all units run as one"},
+	{NotPrepared, "something could not be prepared"},
+	{UnitFailed, "a unit has failed"},
+	{UnitFailing, "a unit fails again and again"},
+	{DiscoveryBlind, "instances of a template are not looked for"},
+	{DiscoveryRefused, "something that is declared can't be an instance"},
 }

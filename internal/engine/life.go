@@ -17,6 +17,9 @@ const (
 	LifeUnknown     LifeEnd = "unknown"      // what it left behind cannot be read
 )
 
+// LifeEnds lists them all.
+var LifeEnds = []LifeEnd{LifeFirst, LifeClean, LifeKilled, LifeMachineDown, LifeUnknown}
+
 // Life is one life of pintle in this container, as the state directory counts them. The zero value is that of a
 // container without one.
 type Life struct {
