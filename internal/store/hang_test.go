@@ -77,17 +77,23 @@ func (v stalled) Rename(from, to string) error {
 	return v.volume.Rename(from, to)
 }
 
+// openStalled opens a store whose disk takes the note that this life has begun, and then nothing until goOn is closed.
+func openStalled(dir string) (s *Store, goOn chan struct{}) {
+	goOn = make(chan struct{}, 1)
+	goOn <- struct{}{}
+	s, _ = Open(Options{Directory: dir, UID: os.Geteuid(), mount: func(directory string, uid int, dirs ...string) (volume, error) {
+		v, err := openTree(directory, uid, dirs...)
+		return stalled{v, goOn}, err
+	}})
+	return s, goOn
+}
+
 // A disk that hangs later keeps nobody waiting for an answer, and what was asked is on it when it is back.
 func TestDiskThatHangsLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(scratch(t), "state")
-		goOn := make(chan struct{}, 1)
-		goOn <- struct{}{} // the note that this life has begun
-		s, _ := Open(Options{Directory: dir, UID: os.Geteuid(), mount: func(directory string, uid int, dirs ...string) (volume, error) {
-			v, err := openTree(directory, uid, dirs...)
-			return stalled{v, goOn}, err
-		}})
+		s, goOn := openStalled(dir)
 		begin := time.Now()
 		first, second := make(chan error, 1), make(chan error, 1)
 		s.Put(record("a", true, 1), func(err error) { first <- err })

@@ -63,7 +63,13 @@ type runJob struct {
 	unit   unit.Name
 	record func() engine.RunRecord // may be asked again
 	forget bool
-	answer func([]engine.RunRecord, error)
+	answer chan runsAnswer // has room for it
+}
+
+// runsAnswer is what there is to know of a unit's runs.
+type runsAnswer struct {
+	records []engine.RunRecord
+	err     error
 }
 
 // runFile is what is known of a unit's file.
@@ -92,12 +98,8 @@ func (s *Store) Ran(name unit.Name, record func() engine.RunRecord) {
 
 // Runs returns the newest limit records of a unit's runs, all where limit is negative; the oldest first.
 func (s *Store) Runs(ctx context.Context, name unit.Name, limit int) ([]engine.RunRecord, error) {
-	type result struct {
-		records []engine.RunRecord
-		err     error
-	}
-	answered := make(chan result, 1)
-	if !s.runs.put(runJob{unit: name, answer: func(r []engine.RunRecord, err error) { answered <- result{r, err} }}) {
+	answered := make(chan runsAnswer, 1)
+	if !s.runs.put(runJob{unit: name, answer: answered}) {
 		return nil, errors.New("cannot read run records: the store is closed")
 	}
 	select {
@@ -107,6 +109,7 @@ func (s *Store) Runs(ctx context.Context, name unit.Name, limit int) ([]engine.R
 		}
 		return r.records, r.err
 	case <-ctx.Done():
+		s.runs.withdraw(answered)
 		return nil, fmt.Errorf("cannot read run records: the state directory does not answer: %w", context.Cause(ctx))
 	}
 }
@@ -126,6 +129,13 @@ func (r *runs) put(job runJob) bool {
 	default:
 	}
 	return true
+}
+
+// withdraw takes a question back: while a disk does not answer, those who ask and go away must not heap up.
+func (r *runs) withdraw(answer chan runsAnswer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue = slices.DeleteFunc(r.queue, func(j runJob) bool { return j.answer == answer })
 }
 
 // trim lets the oldest records go where there are too many; who asks, and what is to be forgotten, stays.
@@ -197,7 +207,7 @@ func (r *runs) serve() {
 			switch {
 			case job.answer != nil:
 				records, err := r.all(job.unit, left)
-				answers = append(answers, func() { job.answer(records, err) })
+				answers = append(answers, func() { job.answer <- runsAnswer{records, err} })
 			case job.forget:
 				delete(behind, job.unit)
 				left = slices.DeleteFunc(left, func(j runJob) bool { return j.unit == job.unit })

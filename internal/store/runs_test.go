@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -215,6 +216,11 @@ func TestRunsOnADiskThatHangs(t *testing.T) {
 		if _, err := s.Runs(ctx, "a", 1); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
+		s.runs.mu.Lock()
+		if slices.ContainsFunc(s.runs.queue, func(j runJob) bool { return j.answer != nil }) {
+			t.Error("who has gone away asks still")
+		}
+		s.runs.mu.Unlock()
 		close(goOn)
 		if got := runsOf(t, s, "a", 1); !cmp.Equal(got, []uint64{2*mostQueued + 1}) {
 			t.Errorf("%v", got)
