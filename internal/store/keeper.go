@@ -297,13 +297,15 @@ func (k *Keeper) settle(o leaseOutcome) {
 	defer k.mu.Unlock()
 	k.working, k.fault, k.busy = false, o.fault, o.busy
 	k.orders = append(o.undone, k.orders...)
-	if !o.opened {
-		if o.fault != nil && !k.shared && lasts(o.fault) { // a read-only volume, or another user's: a condition, and never a stop
-			k.alone, k.orders, k.busy = o.fault, nil, false
-		}
+	// A read-only volume, or another user's: a condition, and never a stop.
+	if o.fault != nil && !k.shared && (errors.Is(o.fault, syscall.EROFS) || !o.opened && lasts(o.fault)) {
+		k.alone, k.orders, k.busy = o.fault, nil, false
 		return
 	}
-	k.shared = true
+	if !o.opened {
+		return
+	}
+	k.shared = k.shared || o.fault == nil
 	k.confirmed = o.confirmed
 	for name, w := range k.wishes {
 		if v, ok := o.units[name]; ok && o.batch >= w.since {

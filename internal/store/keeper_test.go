@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -305,6 +306,38 @@ func TestKeeperOnADiskThatFailsAtFirst(t *testing.T) {
 			})
 		})
 	}
+}
+
+// readOnly is a volume that was mounted so, with everything in it that is needed.
+type readOnly struct{ volume }
+
+func (readOnly) Create(name string, _ fs.FileMode) (file, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EROFS}
+}
+
+// A read-only volume, on which containers have been before, is shared with nobody from here: what is exclusive runs, and
+// that it is not is said.
+func TestKeeperOnAReadOnlyVolume(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(scratch(t), "state")
+		a := keep(t, dir, nil)
+		a.Want(gw)
+		a.is(true, 1)
+		a.Release(gw)
+		a.close()
+		b := keep(t, dir, func(directory string, uid int, dirs ...string) (volume, error) {
+			v, err := openTree(directory, uid, dirs...)
+			return readOnly{v}, err
+		})
+		b.Want(gw)
+		b.is(true, 0)
+		if c := b.Conditions(); len(c) != 1 || c[0].Code != engine.NotExclusive || !strings.HasSuffix(c[0].Text, "read-only file system") {
+			t.Errorf("conditions %q", c)
+		}
+		b.Release(gw)
+		b.close()
+	})
 }
 
 // Where there is no directory, or none that can be used from the start, everything is granted, and said to be.
