@@ -156,7 +156,8 @@ func up(ctx context.Context, eng engine.Engine, w *watch, before, asked engine.S
 	if err == nil {
 		switch {
 		case elsewhere(s):
-			return outcome{said: fmt.Sprintf("%s is to be up; container %s has it", s.Name, clean(s.Holder.Container))}
+			asked := map[bool]string{false: "up", true: "restarted"}[verb == "restart"]
+			return outcome{said: fmt.Sprintf("%s is to be %s; container %s has it", s.Name, asked, clean(s.Holder.Container))}
 		case s.State == unit.Done:
 			return outcome{said: fmt.Sprintf("%s is done after %s (run %d)", s.Name, unit.Span(since.Sub(began)), s.Run)}
 		}

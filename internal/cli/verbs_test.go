@@ -194,6 +194,8 @@ func TestVerbs(t *testing.T) {
 			})
 		}, "start gateway@coder", result{0, "gateway@coder is to be up; container alpha has it\n",
 			"pintle: gateway@coder is waiting (waiting until it is sure that no other container runs it)\n"}},
+		{"restart of one that another container has", another, func(f *fake) { f.set(coder, func(s *engine.Status) { s.Holder.Alive = true }) },
+			"restart gateway@coder", result{0, "gateway@coder is to be restarted; container alpha has it\n", ""}},
 		{"stop of one that another container has", another, nil, "stop gateway@coder", result{0,
 			"gateway@coder is asked to be down; container alpha, which has it, ends it within some seconds\n", ""}},
 		{"restart of one that dies at once", up, func(f *fake) { f.live[coder] = diesAfter(0, 3, unit.Backoff, "it crashed") },

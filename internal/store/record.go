@@ -25,6 +25,7 @@ type document struct {
 	Generation uint64     `json:"generation"`
 	Time       time.Time  `json:"time"`
 	Actor      unit.Actor `json:"actor"`
+	Anew       bool       `json:"anew,omitempty"`
 	Discovered bool       `json:"discovered,omitempty"`
 	Gone       time.Time  `json:"gone,omitzero"`
 }
@@ -39,6 +40,7 @@ func encode(r Record) ([]byte, error) {
 		Generation: r.Intent.Generation,
 		Time:       r.Intent.Time,
 		Actor:      r.Intent.Actor,
+		Anew:       r.Intent.Anew,
 		Discovered: r.Discovered,
 		Gone:       r.Gone,
 	})
@@ -72,5 +74,6 @@ func decode(file string, text []byte) (Record, error) {
 		Generation: d.Generation,
 		Time:       d.Time,
 		Actor:      d.Actor,
+		Anew:       d.Anew,
 	}, Discovered: d.Discovered, Gone: d.Gone}, nil
 }

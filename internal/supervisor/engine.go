@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"os"
 
@@ -148,8 +147,6 @@ func (s *Supervisor) refuse(verb string, u *record, up bool) error {
 		return conflict("it is being removed")
 	case up && s.stopping:
 		return conflict("the container is stopping")
-	case verb == "restart" && u.life.Reason == unit.AwaitsLease && s.o.Leases.Holder(u.spec.Name).Alive:
-		return conflict(fmt.Sprintf("container %s has it; restart it there", s.o.Leases.Holder(u.spec.Name).Container))
 	case up && u.life.State == unit.Disabled:
 		return conflict("it is disabled in this container: " + disabledBecause(u.spec))
 	}
@@ -158,7 +155,7 @@ func (s *Supervisor) refuse(verb string, u *record, up bool) error {
 
 // intend records who wants what of a unit, and lets the event of the wish happen to it.
 func (s *Supervisor) intend(u *record, up bool, actor unit.Actor, k lifecycle.EventKind) {
-	u.intent = unit.Intent{Up: up, Generation: u.intent.Generation + 1, Time: now(), Actor: actor}
+	u.intent = unit.Intent{Up: up, Generation: u.intent.Generation + 1, Time: now(), Actor: actor, Anew: k == lifecycle.Restart}
 	u.unsaved = s.isExclusive(u.spec)
 	before, by := u.life, u.by
 	u.by = actor

@@ -56,8 +56,11 @@ func (s *Supervisor) follow(n store.News) {
 	s.take(u, n.Record)
 	if s.refuse("follow", u, n.Intent.Up) == nil {
 		k := lifecycle.Start
-		if !n.Intent.Up {
+		switch {
+		case !n.Intent.Up:
 			k = lifecycle.Stop
+		case n.Intent.Anew:
+			k = lifecycle.Restart
 		}
 		s.step(u, lifecycle.Event{Kind: k})
 	}

@@ -166,6 +166,8 @@ type Intent struct {
 	Generation uint64    `json:"generation"`
 	Time       time.Time `json:"time"`
 	Actor      Actor     `json:"actor"`
+	// Anew is set where who asked wants another run than the one that there was.
+	Anew bool `json:"anew,omitempty"`
 }
 
 // Same tells whether two are the same wish.
