@@ -62,15 +62,7 @@ func TestAProfileIsAnInstance(t *testing.T) {
 // A profile that is made on the host, through the mount, is an instance within two seconds (U36).
 func TestAProfileFromTheHost(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	for d := home; d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chown(home, hermes, hermes); err != nil {
-		t.Skip("skipped: only root can make a home for hermes")
-	}
+	home := hostHome(t)
 	c := boot(t, dockertest.Options{Flags: []string{"-v", home + ":/opt/data"}}, "sleep", "infinity")
 	profile := func(name string) {
 		t.Helper()
@@ -111,6 +103,21 @@ func TestAProfileFromTheHost(t *testing.T) {
 	if s := status(t, c, "gateway@host0"); s.PID != pid || s.State != unit.Up {
 		t.Errorf("%+v", s)
 	}
+}
+
+// hostHome is a directory of the host's that can be the container's home.
+func hostHome(t *testing.T) string {
+	t.Helper()
+	home := t.TempDir()
+	for d := home; d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(home, hermes, hermes); err != nil {
+		t.Skip("skipped: only root can make a home for hermes")
+	}
+	return home
 }
 
 // A volume from before pintle comes up as it was, once; from then on only somebody's verb decides (section 4; B99, U28–U30, U32).
