@@ -43,10 +43,10 @@ func before(d time.Duration) time.Time { return noon.Add(-d) }
 var possible = map[unit.State][]unit.Reason{
 	unit.Disabled: {unit.SwitchedOff},
 	unit.Down:     {unit.NeverStarted, unit.Asked, unit.Changed, unit.Dropped, unit.Vanished, unit.ContainerStopping},
-	unit.Waiting: {unit.AwaitsDependency, unit.AwaitsTurn, unit.AwaitsCalm, unit.AwaitsLease, unit.LostLease, unit.Asked, unit.AtBoot, unit.Crashed,
-		unit.DependencyRestarted, unit.Changed},
-	unit.Starting: {unit.LostLease, unit.Asked, unit.AtBoot, unit.Crashed, unit.DependencyRestarted, unit.Changed, unit.NotReady, unit.Working},
-	unit.Up:       {unit.LostLease, unit.Asked, unit.AtBoot, unit.Crashed, unit.DependencyRestarted, unit.Changed},
+	unit.Waiting: {unit.AwaitsDependency, unit.AwaitsTurn, unit.AwaitsCalm, unit.AwaitsLease, unit.LostLease, unit.Asked, unit.AtBoot, unit.Declared,
+		unit.Crashed, unit.DependencyRestarted, unit.Changed},
+	unit.Starting: {unit.LostLease, unit.Asked, unit.AtBoot, unit.Declared, unit.Crashed, unit.DependencyRestarted, unit.Changed, unit.NotReady, unit.Working},
+	unit.Up:       {unit.LostLease, unit.Asked, unit.AtBoot, unit.Declared, unit.Crashed, unit.DependencyRestarted, unit.Changed},
 	unit.Stopping: {unit.LostLease, unit.Asked, unit.Crashed, unit.Hung, unit.TimedOut, unit.EndsItself, unit.DependencyRestarted, unit.Changed,
 		unit.Dropped, unit.Vanished, unit.ContainerStopping},
 	unit.Backoff: {unit.Crashed, unit.CannotExecute, unit.ExitRule, unit.EndedUnready, unit.Hung, unit.TimedOut},
@@ -57,7 +57,7 @@ var possible = map[unit.State][]unit.Reason{
 
 // reasons lists them all; that of package engine's test is that none is missing there.
 var reasons = []unit.Reason{
-	unit.SwitchedOff, unit.NeverStarted, unit.Asked, unit.AtBoot, unit.AwaitsDependency, unit.AwaitsTurn, unit.AwaitsCalm,
+	unit.SwitchedOff, unit.NeverStarted, unit.Asked, unit.AtBoot, unit.Declared, unit.AwaitsDependency, unit.AwaitsTurn, unit.AwaitsCalm,
 	unit.AwaitsLease, unit.LostLease, unit.NotReady, unit.Working, unit.Crashed, unit.CannotExecute, unit.EndedUnready, unit.TimedOut, unit.Hung, unit.EndsItself,
 	unit.ExitRule, unit.RestartRule, unit.GaveUp, unit.DependencyFailed, unit.DependencyRestarted, unit.Changed, unit.Dropped,
 	unit.Vanished, unit.ContainerStopping,

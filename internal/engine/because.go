@@ -11,6 +11,7 @@ var clauses = map[unit.Reason]string{
 	unit.NeverStarted:        "nobody has asked for it",
 	unit.Asked:               "somebody asked for it",
 	unit.AtBoot:              "it starts with the container",
+	unit.Declared:            "a directory declares it",
 	unit.AwaitsDependency:    "it waits for a unit that it depends on",
 	unit.AwaitsTurn:          "it waits for its turn: as many starts as may be are under way",
 	unit.AwaitsCalm:          "many units failed together, and restarts pause",

@@ -73,7 +73,7 @@ func (s *Supervisor) fulfil(u *record, atBoot bool) {
 		s.step(u, lifecycle.Event{Kind: lifecycle.Boot})
 	case u.intent.Up:
 		u.by = unit.ByDiscovery
-		s.step(u, lifecycle.Event{Kind: lifecycle.Start})
+		s.step(u, lifecycle.Event{Kind: lifecycle.Start, Reason: unit.Declared})
 	case u.intent.Generation > 0:
 		s.step(u, lifecycle.Event{Kind: lifecycle.Stop}) // to be told why it is down
 	}

@@ -149,7 +149,7 @@ func TestDirectoryDeclares(t *testing.T) {
 
 		p.make("coder", "")
 		back := w.untilState("gateway@coder", unit.Up)
-		if back.Intent.Generation != 1 || back.Intent.Actor.UID != 10000 || back.Reason != unit.Asked {
+		if back.Intent.Generation != 1 || back.Intent.Actor.UID != 10000 || back.Reason != unit.Declared {
 			t.Errorf("%+v", back)
 		}
 		eventually(t, "its directory is not gone any more", func() bool {
@@ -483,6 +483,31 @@ func TestReloadOfDiscover(t *testing.T) {
 		next = p.template()
 		reload()
 		w.untilState("gateway@both", unit.Up) // as it was wanted
+	})
+}
+
+// TestDeclaredTakeTurns: what is found at once is not started at once: each takes its turn like any other unit, but for
+// the one that a person asks for.
+func TestDeclaredTakeTurns(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		p := newProfiles(t)
+		const n, most = 5, 2
+		for i := range n {
+			p.make(fmt.Sprintf("p%d", i), "")
+		}
+		w := newWorld(t, Options{RunDirectory: t.TempDir(), Governor: unit.Governor{Starts: most}, Templates: []unit.Template{p.template(func(t *unit.Template) {
+			t.Initial = unit.InitialUp
+			t.Spec.Readiness = &unit.Readiness{FD: 3} // which it never is
+		})}})
+		waiting := w.untilAll(n-most, func(s engine.Status) bool { return s.State == unit.Waiting && s.Reason == unit.AwaitsTurn })
+		w.untilAll(most, func(s engine.Status) bool { return s.State == unit.Starting && s.Run == 1 })
+		for name := range waiting {
+			s := w.must(w.Start(onPeersBehalf(10000), name))
+			if s.State != unit.Starting || s.Intent.Actor.UID != 10000 {
+				t.Errorf("a person started it, and it is %s because %s", s.State, s.Because)
+			}
+			break
+		}
 	})
 }
 

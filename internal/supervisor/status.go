@@ -54,6 +54,8 @@ func (s *Supervisor) because(u *record) string {
 		return "nobody has started it"
 	case unit.AtBoot:
 		return "started with the container"
+	case unit.Declared:
+		return "started because a directory declares it"
 	case unit.AwaitsDependency, unit.DependencyFailed:
 		return s.dependsBecause(u)
 	case unit.AwaitsTurn:

@@ -35,6 +35,8 @@ const (
 	Asked Reason = "asked"
 	// AtBoot: it was started with the container.
 	AtBoot Reason = "boot"
+	// Declared: a directory declares it, and it is wanted up.
+	Declared Reason = "declared"
 	// AwaitsDependency: a unit that it depends on has not come to what it must.
 	AwaitsDependency Reason = "awaits-dependency"
 	// AwaitsTurn: as many starts as may be are under way.
