@@ -168,7 +168,11 @@ func (d *leaseDisk) Claim(c claim) error {
 	if err := d.volume.Sync(leasesDir); err != nil {
 		return err
 	}
-	d.clear(c)
+	for _, suffix := range []string{claimSuffix, releasedSuffix} { // of the one before; what is below that, tidy finds
+		if c.Fence > 1 {
+			_ = d.volume.Remove(claimFile(c.Unit, c.Fence-1, suffix))
+		}
+	}
 	return nil
 }
 
@@ -193,31 +197,30 @@ func (d *leaseDisk) Release(c claim) error {
 	return err
 }
 
-// clear removes the claims that are older than one.
-func (d *leaseDisk) clear(newest claim) {
-	names, _ := d.volume.List(leasesDir) // what can't be listed now, the next one clears
-	for _, file := range names {
-		for _, suffix := range []string{claimSuffix, releasedSuffix} {
-			if name, fence, ok := parseClaim(file, suffix); ok && name == newest.Unit && fence < newest.Fence {
-				_ = d.volume.Remove(leasesDir + "/" + file)
-			}
-		}
-	}
-}
-
 // oldInterim is how old, by the disk's own clock, a file that is being written must be to be nobody's any more.
 const oldInterim = 10 * time.Minute
 
-// tidy removes what dead owners left: hearts that have not moved for long, and what
-// they were about to write. Who holds a claim by such a heart counts as dead without it, too; and
-// a heart that is removed and beats is there again at its next turn.
+// tidy removes what dead owners left: claims below the highest, hearts that have not moved for long, and what they were
+// about to write. Who holds a claim by such a heart counts as dead without it, too; and a heart that is removed and
+// beats is there again at its next turn.
 func (d *leaseDisk) tidy(own string) {
 	now, err := d.volume.Stat(heartFile(own))
 	if err != nil {
 		return
 	}
 	names, _ := d.volume.List(leasesDir)
+	highest := map[unit.Name]uint64{}
 	for _, file := range names {
+		if name, fence, ok := parseClaim(file, claimSuffix); ok {
+			highest[name] = max(highest[name], fence)
+		}
+	}
+	for _, file := range names {
+		for _, suffix := range []string{claimSuffix, releasedSuffix} {
+			if name, fence, ok := parseClaim(file, suffix); ok && fence < highest[name] {
+				_ = d.volume.Remove(leasesDir + "/" + file)
+			}
+		}
 		if !strings.HasSuffix(file, heartSuffix) && !strings.HasPrefix(file, temporary) {
 			continue
 		}

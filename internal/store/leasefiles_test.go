@@ -258,6 +258,35 @@ func TestClaimWhenAnyCallGoesWrong(t *testing.T) {
 	}
 }
 
+// looked counts how often a directory is read.
+type looked struct {
+	volume
+	times int
+}
+
+func (v *looked) List(dir string) ([]string, error) {
+	v.times++
+	return v.volume.List(dir)
+}
+
+// What a claim costs does not grow with the claims that there are: of a thousand, each would read a thousand.
+func TestClaimReadsNoOther(t *testing.T) {
+	t.Parallel()
+	dir, d := leaseDir(t)
+	volume := &looked{volume: d.volume}
+	d.volume = volume
+	for _, fence := range []uint64{1, 2, 3} {
+		for _, name := range []unit.Name{"a", "b", "c"} {
+			must(t, d.Claim(claim{Unit: name, Fence: fence, Owner: "OWN"}))
+		}
+	}
+	names, err := filepath.Glob(dir + "/leases/*")
+	must(t, err)
+	if volume.times != 0 || len(names) != 3 {
+		t.Errorf("the directory was read %d times, and has %q", volume.times, names)
+	}
+}
+
 // What dead owners left is cleared away; a young heart is not.
 func TestTidy(t *testing.T) {
 	t.Parallel()
@@ -268,6 +297,9 @@ func TestTidy(t *testing.T) {
 	must(t, d.Claim(claim{Unit: "a", Fence: 1, Owner: "DEAD"}))
 	must(t, os.WriteFile(dir+"/leases/.new-X", nil, 0o600))
 	must(t, os.WriteFile(dir+"/leases/.new-Y", nil, 0o600))
+	for _, name := range []string{"b.1.claim", "b.1.released", "b.3.claim", "b.4.claim", "b.4.released", "b.5.released"} {
+		must(t, os.WriteFile(dir+"/leases/"+name, nil, 0o600)) // by who was killed before he could clear them away
+	}
 	past := time.Now().Add(-time.Hour)
 	for _, name := range []string{"a.1.claim", "DEAD.heart", ".new-X"} {
 		must(t, os.Chtimes(dir+"/leases/"+name, past, past))
@@ -279,7 +311,7 @@ func TestTidy(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if got := strings.Join(left, " "); got != ".new-Y OWN.heart YOUNG.heart a.1.claim" {
+	if got := strings.Join(left, " "); got != ".new-Y OWN.heart YOUNG.heart a.1.claim b.4.claim b.4.released b.5.released" {
 		t.Errorf("left: %s", got)
 	}
 	if n, err := d.Heart("YOUNG"); n != 1 || err != nil {
