@@ -127,7 +127,10 @@ func (s *Supervisor) origin(u *record) string {
 	if !u.found || t == nil || t.Discover == nil {
 		return ""
 	}
-	return t.Discover.Origin(u.spec.Name.Instance())
+	if u.declaredBy != t.Discover {
+		u.declaredBy, u.origin = t.Discover, t.Discover.Origin(u.spec.Name.Instance())
+	}
+	return u.origin
 }
 
 // lookUp finds an instance that was asked for by name and is not known yet: its directory may be a moment old. It runs

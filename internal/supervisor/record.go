@@ -25,6 +25,9 @@ type record struct {
 	// created is set where somebody has made the instance, or it is from a time when only that could be; found is set
 	// while a directory declares it. undecided is set until a file has been asked what is wanted of it.
 	created, found, undecided bool
+	// origin says which directory declares it, by the rule declaredBy: it is in every status, and costs more than the rest.
+	origin     string
+	declaredBy *unit.Discovery
 	// prior is what was wanted of it when pintle started, in the words of whoever said so; "" for nothing.
 	prior string
 	// removing is set from the request to remove it, gone once that is done.

@@ -198,15 +198,16 @@ func (s *Supervisor) work(f *search) {
 	}
 	f.todo = f.todo[n:]
 	s.ask(f, ask)
-	switch {
-	case len(f.todo) > 0:
+	if len(f.todo) > 0 {
 		s.goOn(f)
-	case len(f.asking) == 0 && (f.t.Discover == nil || f.looked):
+		return
+	}
+	if len(f.asking) == 0 && (f.t.Discover == nil || f.looked) {
 		s.report(f)
 		f.atBoot = false
 		s.sayFound(f)
 	}
-	s.prune()
+	s.prune() // once for all of them, because it looks at everything that is remembered
 }
 
 // goOn has the work on a search go on in another event.
