@@ -88,7 +88,12 @@ func (w *world) untilGone(name unit.Name) {
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for late := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	eventuallyIn(t, 20*time.Second, what, is)
+}
+
+func eventuallyIn(t *testing.T, most time.Duration, what string, is func() bool) {
+	t.Helper()
+	for late := time.Now().Add(most); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(late) {
 			t.Fatalf("waited too long until %s", what)
 		}
