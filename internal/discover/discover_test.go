@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -164,6 +165,53 @@ func TestComeAndGo(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	})
+}
+
+// TestRescanAlone: where no event ever comes, as from a host through some mounts, one more than a thousand is reported
+// within two seconds of its marker all the same, whenever that is made.
+func TestRescanAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		var names []string
+		for i := range 1000 {
+			names = append(names, fmt.Sprintf("p%03d", i))
+			p.profile(names[i])
+		}
+		r := p.rule()
+		r.deaf = true
+		p.watch(r)
+		p.untilNames(names...)
+		longest := time.Duration(0)
+		for i := range 25 {
+			time.Sleep(time.Duration(i) * 370 * time.Millisecond) // at every moment between two looks
+			p.untilLater()
+			name := fmt.Sprintf("q%02d", i)
+			p.profile(name)
+			made := time.Now()
+			names = append(names, name)
+			p.untilNames(names...)
+			longest = max(longest, time.Since(made))
+		}
+		t.Logf("one more was reported after at most %v", longest)
+		if longest > 2*time.Second {
+			t.Error("that is too late")
+		}
+	})
+}
+
+// untilLater waits until the file system's clock has gone on since the directory was changed: virtual time is faster.
+func (p *place) untilLater() {
+	p.t.Helper()
+	before, err := os.Stat(p.dir)
+	must(p.t, err)
+	for {
+		file := p.dir + "/../clock"
+		must(p.t, os.WriteFile(file, []byte("x"), 0o644))
+		if info, err := os.Stat(file); err == nil && info.ModTime().After(before.ModTime()) {
+			return
+		}
+	}
 }
 
 // TestWithoutMarker: where no marker is asked for, every directory declares an instance.
