@@ -163,7 +163,21 @@ func (l *leases) release(u *lease) {
 
 // give releases what is to be released. Until that is done, the others wait for a heart that goes on beating.
 func (l *leases) give() {
-	l.given = slices.DeleteFunc(l.given, func(c claim) bool { return l.files.Release(c) == nil })
+	l.given = slices.DeleteFunc(l.given, func(c claim) bool { return !l.hurried() && l.files.Release(c) == nil })
+}
+
+// hurried tells whether the heart must beat now, so that what is held is not lost: many may be to be released, and a
+// disk may be slow.
+func (l *leases) hurried() bool {
+	if l.now()-l.confirmed < l.rule.Hold-l.rule.Beat {
+		return false
+	}
+	for _, u := range l.units {
+		if u.held.Fence > 0 && !u.lost {
+			return true
+		}
+	}
+	return false
 }
 
 // turn is what is done every Beat, and when somebody wants a unit.

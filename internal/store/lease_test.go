@@ -175,6 +175,40 @@ func (s *shore) sail(rate float64, units ...unit.Name) *sailor {
 	return b
 }
 
+// Where a thousand units end at once on a slow disk, to release them does not cost what is held: the heart beats in between.
+func TestReleasesDoNotCostTheOthers(t *testing.T) {
+	t.Parallel()
+	shore := newShore()
+	shore.fate = func() fate { return done }
+	b := shore.launch(1)
+	var ended []unit.Name
+	for i := range 1000 {
+		ended = append(ended, unit.Name(fmt.Sprintf("gateway@p%d", i)))
+		b.want(ended[i])
+	}
+	const kept = unit.Name("gateway@kept")
+	b.want(kept)
+	b.turn()
+	lost := false
+	b.pause = func() { // before each call, and after it
+		shore.time += 10 * time.Millisecond
+		_, held := b.holds(kept)
+		lost = lost || !held
+	}
+	for _, name := range ended {
+		b.over(name, false)
+	}
+	turns := 0
+	for b.turn(); len(b.given) > 0 && turns < 20; turns++ {
+		shore.time += defaultLeaseRule.Beat
+		b.turn()
+	}
+	t.Logf("all were released after %d more turns", turns)
+	if lost || len(b.given) > 0 {
+		t.Errorf("what is held was lost: %v; %d claims are left", lost, len(b.given))
+	}
+}
+
 // Whatever three containers, their clocks, their pauses and the disk do, at most one of them holds a unit at a time,
 // and the fence in its hand is higher than every earlier one's.
 func TestAtMostOneHolds(t *testing.T) {

@@ -110,6 +110,7 @@ func (d *leaseDesk) turn(orders []order, batch uint64, last bool) leaseOutcome {
 		order(d.leases)
 	}
 	if last {
+		clear(d.leases.units) // whoever has still one of these is left to be followed; nothing is hurried any more
 		d.leases.give()
 		d.files.volume.Close()
 		return o
