@@ -28,33 +28,32 @@ func (s *Supervisor) report(f *search) {
 		return
 	}
 	f.reported = true
-	names := []unit.Name{}
+	type line struct {
+		name  unit.Name
+		prior string
+		up    bool
+	}
+	var lines []line
 	for _, u := range s.instancesOf(f.t.Name) {
-		names = append(names, u.spec.Name)
+		lines = append(lines, line{u.spec.Name, u.prior, u.intent.Up})
 	}
-	slices.Sort(names)
-	lines := map[unit.Name]string{}
-	for _, name := range names {
-		u := s.units[name]
-		prior, action := "None", "registered"
-		if u.prior != "" {
-			prior = oneWord(u.prior)
-		}
-		if u.intent.Up {
-			action = "started"
-		}
-		lines[name] = fmt.Sprintf("%s profile=%s prior_state=%s action=%s",
-			now().Format("2006-01-02T15:04:05-0700"), name.Instance(), prior, action)
-	}
-	file, user, priorExit := f.t.BootReport, f.t.Spec.User, s.o.PriorExit
-	go func() { // how a unit ended may have to be read from the disk
+	file, user, priorExit, at := f.t.BootReport, f.t.Spec.User, s.o.PriorExit, now()
+	go func() { // there may be a thousand lines, and how a unit ended may have to be read from the disk
+		slices.SortFunc(lines, func(a, b line) int { return strings.Compare(string(a.name), string(b.name)) })
 		var text strings.Builder
-		for _, name := range names {
-			exit := "unknown"
-			if priorExit != nil {
-				exit = priorExit(name)
+		for _, l := range lines {
+			prior, action, exit := "None", "registered", "unknown"
+			if l.prior != "" {
+				prior = oneWord(l.prior)
 			}
-			fmt.Fprintf(&text, "%s prior_exit=%s\n", lines[name], exit)
+			if l.up {
+				action = "started"
+			}
+			if priorExit != nil {
+				exit = priorExit(l.name)
+			}
+			fmt.Fprintf(&text, "%s profile=%s prior_state=%s action=%s prior_exit=%s\n",
+				at.Format("2006-01-02T15:04:05-0700"), l.name.Instance(), prior, action, exit)
 		}
 		if err := appendAs(s.o.Accounts, user, file, text.String()); err != nil {
 			s.o.Log.Warn(err.Error())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"os"
+	"slices"
 
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
@@ -61,9 +62,20 @@ func (s *Supervisor) Info(ctx context.Context) (engine.Info, error) {
 
 // List implements engine.Engine.
 func (s *Supervisor) List(ctx context.Context) ([]engine.Status, error) {
-	return ask(ctx, s, func(s *Supervisor, answer func([]engine.Status, error)) { answer(s.list(), nil) })
+	list, err := ask(ctx, s, func(s *Supervisor, answer func([]engine.Status, error)) {
+		all := make([]engine.Status, 0, len(s.units))
+		for _, u := range s.units {
+			all = append(all, s.status(u))
+		}
+		answer(all, nil)
+	})
+	slices.SortFunc(list, func(a, b engine.Status) int { // here, because the loop has better things to do
+		return inOrder(a.Kind, b.Kind, a.Name, b.Name)
+	})
+	return list, err
 }
 
+// list is a snapshot of all units.
 func (s *Supervisor) list() []engine.Status {
 	all := make([]engine.Status, 0, len(s.units))
 	for _, u := range s.sorted() {

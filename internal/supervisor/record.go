@@ -116,15 +116,20 @@ func (s *Supervisor) sorted() []*record {
 		list = append(list, u)
 	}
 	slices.SortFunc(list, func(a, b *record) int {
-		if (a.spec.Kind == unit.Main) != (b.spec.Kind == unit.Main) {
-			if a.spec.Kind == unit.Main {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(string(a.spec.Name), string(b.spec.Name))
+		return inOrder(a.spec.Kind, b.spec.Kind, a.spec.Name, b.spec.Name)
 	})
 	return list
+}
+
+// inOrder compares two units.
+func inOrder(kindA, kindB unit.Kind, a, b unit.Name) int {
+	if (kindA == unit.Main) != (kindB == unit.Main) {
+		if kindA == unit.Main {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(string(a), string(b))
 }
 
 // reset forgets what belonged to the run before: none is under way, or a new one begins.
