@@ -19,8 +19,7 @@ import (
 
 // TestLoopIsNeverBlockedByDirectories: with 1,000 instances that directories declare, all of them exclusive, with a
 // store and leases on a disk, the loop's longest turn is under 5 ms, whatever comes and goes at once.
-func TestLoopIsNeverBlockedByDirectories(t *testing.T) {
-	t.Parallel()
+func TestLoopIsNeverBlockedByDirectories(t *testing.T) { // not beside others: it would cost them the time that they measure
 	judgeTurns(t, 4, func(t *testing.T) map[string]time.Duration {
 		c := &crowd{t: t, p: newProfiles(t), state: filepath.Join(quickDir(t), "state")}
 		worst := c.firstLife()
