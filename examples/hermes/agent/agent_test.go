@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -453,6 +454,56 @@ func TestGatewayOfSameProfile(t *testing.T) {
 	third.says("ready\n")
 	if strings.Contains(third.stdout(), "another") {
 		t.Error("a killed gateway still counts")
+	}
+}
+
+// A witness proves that a gateway was alone, and when it ran: one address, one life in the journal after the other.
+func TestGatewayWitness(t *testing.T) {
+	w := newWorld(t)
+	journal := filepath.Join(w.home, "journal")
+	start := func(fence string) *process {
+		return w.start([]string{
+			"HERMES_GATEWAY_ADDRESS=@" + w.home, "HERMES_GATEWAY_JOURNAL=" + journal, "PINTLE_FENCE=" + fence,
+		}, "gateway", "run", "--replace")
+	}
+	words := func() (all []string) { // FENCE WORD of each line, those that are alike once
+		text, _ := os.ReadFile(journal)
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			if len(f) != 5 {
+				t.Fatalf("a line of the journal is %q", line)
+			}
+			if word := f[1] + " " + f[4]; len(all) == 0 || all[len(all)-1] != word {
+				all = append(all, word)
+			}
+		}
+		return all
+	}
+	beats := func(fence string) {
+		t.Helper()
+		eventually(t, "a beat of "+fence, func() bool { return slices.Contains(words(), fence+" beat") })
+	}
+
+	first := start("1")
+	beats("1")
+	second := start("2")
+	if code := second.wait(); code != 1 || !strings.Contains(second.stderr(), "cannot hold the address @"+w.home) {
+		t.Errorf("the second one ended with %d: %s", code, second.stderr())
+	}
+	first.signal(unix.SIGKILL)
+	first.wait()
+	third := start("3")
+	beats("3")
+	third.signal(unix.SIGTERM)
+	third.wait()
+	var lives []string // beats of the first one may surround what the second one wrote
+	for _, word := range words() {
+		if word != "1 beat" {
+			lives = append(lives, word)
+		}
+	}
+	if want := []string{"1 begin", "2 refused", "3 begin", "3 beat", "3 end"}; !slices.Equal(lives, want) {
+		t.Errorf("the journal has %q, want %q", lives, want)
 	}
 }
 

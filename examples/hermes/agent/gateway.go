@@ -31,6 +31,7 @@ type gatewayOptions struct {
 	exitAfter  time.Duration
 	escape     int
 	flood      int64
+	witness    witness
 }
 
 func gateway(h home, args []string) (int, error) {
@@ -64,6 +65,11 @@ func gateway(h home, args []string) (int, error) {
 		say(err.Error())
 	}
 	defer release()
+
+	if err := options.witness.begin(); err != nil {
+		return 0, fmt.Errorf("cannot start gateway %s: %w", h.profile, err)
+	}
+	defer options.witness.end()
 
 	say(fmt.Sprintf("starting (pid %d)", os.Getpid()))
 	code, reason, err := options.run(h.profile, say, ended)
@@ -203,6 +209,7 @@ func gatewayKeys(h home) (gatewayOptions, error) {
 		exitAfter:  k.duration("HERMES_GATEWAY_EXIT_AFTER"),
 		escape:     k.number("HERMES_GATEWAY_ESCAPE", 1000),
 		flood:      k.size("HERMES_GATEWAY_FLOOD"),
+		witness:    witness{address: k.value("HERMES_GATEWAY_ADDRESS"), journal: k.value("HERMES_GATEWAY_JOURNAL")},
 	}
 	// What is left was asked for by nobody. A misspelt key would make a test pass that tests nothing.
 	for _, name := range slices.Sorted(maps.Keys(file)) {

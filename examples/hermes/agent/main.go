@@ -18,6 +18,8 @@
 //	HERMES_GATEWAY_EXIT_AFTER    end so long after the start instead; with HERMES_GATEWAY_EXIT, or 0 without it
 //	HERMES_GATEWAY_ESCAPE        start N processes that leave the session, lose their parent and ignore TERM
 //	HERMES_GATEWAY_FLOOD         write SIZE to standard output first, in numbered lines of 100 bytes: 512KB, 10MB
+//	HERMES_GATEWAY_ADDRESS       hold this address of a unix socket (@NAME has no file), or fail where another holds it
+//	HERMES_GATEWAY_JOURNAL       add a line to this file at the begin, the end and ten times a second between (witness.go)
 //	HERMES_DASHBOARD_READY_AFTER time from the start until the dashboard listens
 //	HERMES_DASHBOARD_EXIT        the dashboard ends with this code at once
 //
