@@ -34,9 +34,11 @@ import (
 //     first turn, that is within Beat of waking.
 //   - Fences only grow; a run's fence tells it from every earlier holder's.
 //
-// A holder that is killed is followed after at most TTL + Beat + Settle, one that
-// released its lease at the next turn, within Beat. Who knows that it is dead, and all
-// that it ran, as the next life of the same container may (ownerFile), does not wait.
+// A holder that is killed is followed after at most TTL + 2 Beat + Settle: its last
+// beat may be seen up to a Beat late, and TTL may be over just behind a turn. One that
+// released its lease is followed at the next turn, within Beat. Who knows that it is
+// dead, and all that it ran, as the next life of the same container may (ownerFile),
+// does not wait.
 type leases struct {
 	files leaseFiles
 	// now is a clock that only this container has.

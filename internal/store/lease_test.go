@@ -303,7 +303,7 @@ func until(t *testing.T, s *shore, name unit.Name, holder *boat, others ...*boat
 	return 0, 0
 }
 
-// Who was killed is followed within TTL + Beat + Settle, who has released its lease within a Beat, and a heart that
+// Who was killed is followed within TTL + 2 Beat + Settle, who has released its lease within a Beat, and a heart that
 // beats is never followed.
 func TestTakeOver(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 
 // What docs/configuration.md states under "Exactly one", and what docker and a busy machine add to it.
 const (
-	afterCrash     = 22 * time.Second
+	afterCrash     = 25 * time.Second
 	afterStop      = 3 * time.Second
 	afterWaking    = 3 * time.Second
 	exclusiveSlack = 8 * time.Second

@@ -52,7 +52,7 @@ func hasFence(t *testing.T, c *dockertest.Container, fence int) {
 // is killed, and soon when it is stopped; the other says meanwhile whom it waits for.
 func TestOneContainerRunsTheGateway(t *testing.T) {
 	t.Parallel()
-	const atMost = 22 * time.Second // TTL + Beat + Settle
+	const atMost = 25 * time.Second // TTL + 2 Beat + Settle
 	const slack = 8 * time.Second   // what docker and a busy machine add
 	volume := sharedVolume(t)
 	start := func(host string) *dockertest.Container {
