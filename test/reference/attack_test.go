@@ -2,13 +2,11 @@ package reference_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,22 +38,22 @@ templates:
     instances: {managers: [hermes]}
 `
 
-// attackImage is the reference image with attackMore and the program testdata/attack.
-func attackImage(t *testing.T) string {
+// attackProgram is the program testdata/attack.
+var attackProgram = sync.OnceValues(func() (string, error) { return buildProgram("attack") })
+
+// attackImage is the reference image with the program testdata/attack, with attackMore and with more files of configuration.
+func attackImage(t *testing.T, more ...string) string {
 	t.Helper()
 	dockertest.Require(t)
-	program := filepath.Join(t.TempDir(), "attack")
-	build := exec.Command("go", "build", "-trimpath", "-o", program, "./testdata/attack")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build the attack: %v\n%s", err, out)
-	}
-	text, err := os.ReadFile(program)
+	program, err := attackProgram()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("cannot build testdata/attack: %v\n%s", err, program)
 	}
-	return dockertest.Derive(t, "FROM reference\nCOPY more.yaml /etc/pintle/conf.d/more.yaml\nCOPY attack /usr/local/bin/attack\nRUN chmod 0755 /usr/local/bin/attack\n",
-		map[string]string{"more.yaml": attackMore, "attack": string(text)})
+	files := map[string]string{"bin/attack": program, "conf.d/more.yaml": attackMore}
+	for i, text := range more {
+		files[fmt.Sprintf("conf.d/more%d.yaml", i)] = text
+	}
+	return dockertest.Derive(t, "FROM reference\nCOPY conf.d /etc/pintle/conf.d\nCOPY bin /usr/local/bin\nRUN chmod 0755 /usr/local/bin/attack\n", files)
 }
 
 // Requests of an attacker's own making choose a name, a desired state and a

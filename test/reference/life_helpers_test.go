@@ -15,20 +15,23 @@ import (
 // with a configuration of its own in place of the reference's.
 
 // lifeProgram is the program testdata/life.
-var lifeProgram = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "pintle-life-")
+var lifeProgram = sync.OnceValues(func() (string, error) { return buildProgram("life") })
+
+// buildProgram builds a program of testdata and returns it; with an error, what the compiler said.
+func buildProgram(name string) (string, error) {
+	dir, err := os.MkdirTemp("", "pintle-"+name+"-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "life"), "./testdata/life")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "./testdata/"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return string(out), err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "life"))
+	text, err := os.ReadFile(filepath.Join(dir, name))
 	return string(text), err
-})
+}
 
 // lifeImage is the reference image with the program life, and with
 // configurations by their names; the first line of a YAML text may be a newline.

@@ -6,6 +6,11 @@
 //	attack idle N            open N connections, say how many were opened, and keep them until TERM
 //	attack name NAME         call itself so, ignore TERM, and stay
 //	attack listen PATH       be a false pintle: accept connections at PATH and answer each with nonsense
+//	attack storm PATH...     have other things stand where these are, all the time, until TERM (storm.go)
+//	attack flood N           keep N connections busy with bad manners until TERM (flood.go)
+//	attack meddle PID        try until TERM all that one process can do to another (meddle.go)
+//
+// Those that go on until TERM say in a line that they have begun, and in another what they did.
 package main
 
 import (
@@ -59,6 +64,20 @@ func run(verb string, args []string) error {
 		if err := os.WriteFile("/proc/self/comm", []byte(args[0]), 0); err != nil {
 			return err
 		}
+	case "storm":
+		return storm(args, ended)
+	case "flood":
+		n, err := strconv.Atoi(args[0])
+		if err != nil {
+			return err
+		}
+		return flood(n, ended)
+	case "meddle":
+		pid, err := strconv.Atoi(args[0])
+		if err != nil {
+			return err
+		}
+		return meddle(pid, ended)
 	case "listen":
 		l, err := net.Listen("unix", args[0])
 		if err != nil {
