@@ -70,7 +70,7 @@ func containsState(list []engine.Status, states ...unit.State) bool {
 func BenchmarkPublish10(b *testing.B) {
 	s := benchmark(b, nil, thousand()[:1])
 	for range 10 {
-		s.watchers[newWatcher(nil)] = true
+		s.relay.join(newWatcher(nil))
 	}
 	u := s.units["unit0"]
 	b.ReportAllocs()
@@ -86,7 +86,7 @@ func BenchmarkHalt1000(b *testing.B) {
 		b.StopTimer()
 		s := benchmark(b, nil, services)
 		for range 10 {
-			s.watchers[newWatcher(nil)] = true
+			s.relay.join(newWatcher(nil))
 		}
 		b.StartTimer()
 		s.Halt()

@@ -47,7 +47,7 @@ func (f fault) tamper(s *Supervisor, turn int) {
 		}
 	case "deaf readers":
 		if turn%20 == 19 {
-			clear(s.watchers)
+			s.relay.readers = nil
 		}
 	case "a will of its own":
 		for _, u := range s.units {

@@ -70,6 +70,7 @@ type Supervisor struct {
 	errands queue
 
 	strays strays
+	relay  *relay
 	// sockets counts those that runs were given to talk to pintle.
 	sockets atomic.Uint64
 
@@ -80,7 +81,6 @@ type Supervisor struct {
 	units      map[unit.Name]*record
 	dependents map[unit.Name][]*record // by what they depend on, whether that exists or not
 	templates  map[string]*unit.Template
-	watchers   map[*watcher]bool
 	searches   map[string]*search // by template
 	searched   bool               // set once they have begun
 	// remembered are the records of instances that are there for as long as a directory declares them, and are not there.
@@ -121,7 +121,7 @@ func New(o Options) *Supervisor {
 		units:      map[unit.Name]*record{},
 		dependents: map[unit.Name][]*record{},
 		templates:  map[string]*unit.Template{},
-		watchers:   map[*watcher]bool{},
+		relay:      newRelay(),
 		searches:   map[string]*search{},
 		remembered: map[unit.Name]store.Record{},
 		governor:   lifecycle.NewGovernor(o.Governor),
@@ -155,6 +155,7 @@ func New(o Options) *Supervisor {
 		s.serve(&s.queue, s.handle)
 	}()
 	go s.serve(&s.errands, func(e event) { e(s) })
+	go s.relay.run(s.done)
 	return s
 }
 

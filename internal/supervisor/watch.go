@@ -26,16 +26,21 @@ type watcher struct {
 // is gone, and what the unit that has the name is now. Either may be nil.
 type news struct{ gone, now *engine.Status }
 
+// newWatcher makes a reader that is to be told of units as they are first. The loop does so: there may be a thousand.
 func newWatcher(units []engine.Status) *watcher {
-	w := &watcher{known: map[unit.Name]bool{}, news: map[unit.Name]news{}, wake: make(chan struct{}, 1)}
-	for _, s := range units {
-		w.known[s.Name] = true
-		w.put(s)
+	w := &watcher{
+		known: make(map[unit.Name]bool, len(units)), news: make(map[unit.Name]news, len(units)), order: make([]unit.Name, len(units)),
+		wake: make(chan struct{}, 1),
+	}
+	for i := range units {
+		name := units[i].Name
+		w.known[name], w.news[name], w.order[i] = true, news{now: &units[i]}, name
 	}
 	return w
 }
 
-func (w *watcher) put(s engine.Status) {
+// put adds a piece of news, which other readers have too: nobody changes it.
+func (w *watcher) put(s *engine.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n, waiting := w.news[s.Name]
@@ -44,9 +49,9 @@ func (w *watcher) put(s engine.Status) {
 	}
 	switch {
 	case !s.Gone:
-		n.now = &s
+		n.now = s
 	case w.known[s.Name]:
-		n = news{gone: &s}
+		n = news{gone: s}
 	default: // it came and went without the reader
 		delete(w.news, s.Name)
 		w.order = slices.DeleteFunc(w.order, func(name unit.Name) bool { return name == s.Name })
@@ -82,13 +87,11 @@ func (w *watcher) take() []engine.Status {
 
 // publish tells the watchers what a unit is now.
 func (s *Supervisor) publish(u *record) {
-	if len(s.watchers) == 0 {
+	if s.relay.count() == 0 {
 		return
 	}
 	status := s.status(u)
-	for w := range s.watchers {
-		w.put(status)
-	}
+	s.relay.say(&status)
 }
 
 // Watch implements engine.Engine.
@@ -97,10 +100,10 @@ func (s *Supervisor) Watch(ctx context.Context) iter.Seq2[engine.Status, error] 
 		var w *watcher
 		_, err := ask(ctx, s, func(s *Supervisor, answer func(struct{}, error)) {
 			w = newWatcher(s.list())
-			s.watchers[w] = true
+			s.relay.join(w)
 			answer(struct{}{}, nil)
 		})
-		defer s.queue.put(func(s *Supervisor) { delete(s.watchers, w) })
+		defer s.queue.put(func(s *Supervisor) { s.relay.leave(w) })
 		if err != nil {
 			yield(engine.Status{}, err)
 			return
