@@ -228,12 +228,22 @@ func TestAttackOnTheStateDirectory(t *testing.T) {
 		}
 	}
 	const forged = `{"unit":"vault","desired":"down","generation":99,"time":"2030-01-01T00:00:00Z","actor":{"kind":"peer","uid":0}}`
+	// With everything in it that could be believed: a life to come after, a lease that nobody may take, runs, a link in place of a directory.
+	const forgedTree = `mkdir -m 777 -p .pintle/{intents,lives,leases,runs}; ln -s /etc .pintle/aside
+		for u in vault dashboard gateway@default; do
+			echo '` + forged + `' | sed s/vault/$u/ >.pintle/intents/$u.json
+			echo '{"unit":"'$u'","fence":99,"owner":"x","host":"y"}' >.pintle/leases/$u.99.claim
+			echo '{"unit":"'$u'","life":7,"run":9}' >.pintle/runs/$u.jsonl
+		done
+		echo '{"life":7,"state":"running"}' >.pintle/lives/$HOSTNAME.json; chmod -R 777 .pintle/*s`
 	for _, attack := range []struct{ name, script, condition string }{
 		{"a symlink to /etc", "ln -s /etc .pintle", "is a symlink"},
 		{"a symlink to nowhere", "ln -s /etc/nosuch .pintle", "is a symlink"},
 		{"a symlink to what root has", "ln -s .old .pintle", "is a symlink"},
 		{"forged records", "mkdir -p .pintle/intents; for u in vault dashboard main; do echo '" + forged + "' | sed s/vault/$u/ >.pintle/intents/$u.json; done", "belongs to uid 10000, not to root"},
 		{"a FIFO", "mkfifo .pintle", "is a file that others may have put there"},
+		{"a device", "ln -s /dev/zero .pintle", "is a symlink"},
+		{"a forged tree, open to all", forgedTree, "belongs to uid 10000, not to root"},
 	} {
 		succeeds(t, c.Exec("hermes", "bash", "-c", "mv .pintle .old && "+attack.script))
 		before := attackRootsFiles(t, c)
