@@ -178,7 +178,7 @@ func TestAttackAsPintlesOwnUser(t *testing.T) {
 		t.Errorf("it made %s", r)
 	}
 	// The kernel keeps a container's first process from what would end it at once.
-	succeeds(t, c.Exec("hermes", "bash", "-c", "kill -KILL 1; kill -STOP 1; kill -SEGV 1; true"))
+	succeeds(t, c.Exec("hermes", "bash", "-c", "kill -KILL 1; kill -STOP 1; true"))
 	says(t, pintle(c, "hermes", "healthcheck", "--level", "alive"), 0)
 	succeeds(t, c.Exec("hermes", "bash", "-c", "kill -TERM 1"))
 	if code := c.Wait(); code != 128+15 {
