@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +92,7 @@ func newGust(path string) (*gust, error) {
 	}
 	g.decoys = append(g.decoys, real) // there is nothing of that name
 	if both {
-		g.decoys = append(g.decoys, other)
+		g.decoys = append(g.decoys, slices.Repeat([]string{other}, len(g.decoys))...) // half of the time
 	}
 	return g, nil
 }
