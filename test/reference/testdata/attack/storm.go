@@ -89,6 +89,10 @@ func newGust(path string) (*gust, error) {
 			return nil, fmt.Errorf("%s of %s: %w", kind, path, err)
 		}
 		g.decoys = append(g.decoys, name)
+		switch kind {
+		case "etc", "root", "roots", "secret": // these would do the most harm
+			g.decoys = append(g.decoys, name, name, name)
+		}
 	}
 	g.decoys = append(g.decoys, real) // there is nothing of that name
 	if both {
@@ -142,7 +146,7 @@ func (g *gust) blow(stop <-chan struct{}) {
 		decoy := g.decoys[rand.IntN(len(g.decoys))]
 		if g.exchange(decoy) {
 			g.count++
-			if rand.IntN(4) == 0 {
+			if rand.IntN(2) == 0 {
 				time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 			}
 			for !g.exchange(decoy) {
