@@ -23,6 +23,8 @@ const (
 	// StateInMemory: state_directory is missing, read-only, full or does not answer, and what is asked for now does not
 	// outlive the container.
 	StateInMemory ConditionCode = "state-in-memory"
+	// StateMoved: state_directory is not where it was; what is asked for is kept in it, and the next start will not find it.
+	StateMoved ConditionCode = "state-moved"
 	// StateUnreadable: something that an earlier life kept could not be read.
 	StateUnreadable ConditionCode = "state-unreadable"
 	// RunsInMemory: run records can't be written.
@@ -75,6 +77,7 @@ func (c ConditionCode) Sentence() string {
 
 var conditions = []Condition{
 	{StateInMemory, "desired states are kept in memory only"},
+	{StateMoved, "the state directory is not where it was"},
 	{StateUnreadable, "something that was kept of earlier could not be read"},
 	{RunsInMemory, "run records are kept in memory only"},
 	{NotExclusive, "exclusive units are not exclusive"},

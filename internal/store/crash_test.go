@@ -273,8 +273,9 @@ func (p *platter) Sync(dir string) error {
 	return nil
 }
 
-func (p *platter) Gone() bool { return false }
-func (p *platter) Close()     {}
+func (p *platter) Gone() bool  { return false }
+func (p *platter) Moved() bool { return false }
+func (p *platter) Close()      {}
 
 // head is an open file of a platter.
 type head struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
 
@@ -167,5 +168,35 @@ func TestOwnWishIsLater(t *testing.T) {
 		if n.Intent.Up || n.Removed {
 			t.Errorf("it is told what it wrote itself: %v", n)
 		}
+	}
+}
+
+// A directory that was moved away is worked in all the same, and is said to be elsewhere, until it is back.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "state")
+	s, _ := open(t, dir)
+	is := func(codes ...engine.ConditionCode) {
+		t.Helper()
+		must(t, put(s, record("a", true, 1)))
+		var got []engine.ConditionCode
+		for _, c := range s.Conditions() {
+			got = append(got, c.Code)
+		}
+		if !slices.Equal(got, codes) {
+			t.Errorf("conditions %v, want %v", got, codes)
+		}
+	}
+	is()
+	must(t, os.Rename(dir, dir+"-elsewhere"))
+	is(engine.StateMoved)
+	must(t, os.Mkdir(dir, 0o700)) // another is in its place
+	is(engine.StateMoved)
+	must(t, os.Remove(dir))
+	must(t, os.Rename(dir+"-elsewhere", dir))
+	is()
+	must(t, s.Close(t.Context()))
+	if records := reopen(t, dir); len(records) != 1 {
+		t.Errorf("%v", records)
 	}
 }

@@ -22,6 +22,7 @@ type outcome struct {
 	news    []News
 	failed  map[unit.Name]error
 	fault   error
+	moved   bool
 }
 
 // run is the store's goroutine.
@@ -147,6 +148,7 @@ func (s *Store) round(w *work, read bool, code *int) outcome {
 	if o.fault == nil {
 		o.fault = err
 	}
+	o.moved = s.disk.volume != nil && s.disk.volume.Moved()
 	if w.last && code != nil && s.disk.volume != nil {
 		if err := s.life.end(s.disk, *code); o.fault == nil {
 			o.fault = err
@@ -157,7 +159,7 @@ func (s *Store) round(w *work, read bool, code *int) outcome {
 
 // settle takes what a worker brings back. It and hang are called with the mutex held.
 func (s *Store) settle(w *work, o outcome) []func() {
-	s.fault, s.hung = o.fault, false
+	s.fault, s.hung, s.moved = o.fault, false, o.moved
 	s.spoilt = append(s.spoilt, o.bad...)
 	var all []func()
 	for name, c := range w.batch {

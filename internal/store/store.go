@@ -89,6 +89,8 @@ type Store struct {
 	pending map[unit.Name]*change
 	// fault is why the last round of writing left something pending; nil when it did not.
 	fault error
+	// moved is set while the directory is not where it was: what is written lands in it all the same.
+	moved bool
 	// hung is set while a worker has not come back for longer than is waited for.
 	hung bool
 	// found are the records that were there, once they have been read.
@@ -269,6 +271,10 @@ func (s *Store) Conditions() []engine.Condition {
 	var all []engine.Condition
 	if s.fault != nil {
 		all = append(all, engine.Conditionf(engine.StateInMemory, "desired states are kept in memory only: %v", s.fault))
+	}
+	if s.moved {
+		all = append(all, engine.Conditionf(engine.StateMoved,
+			"the state directory is not at %s any more: what is asked for is kept where it is now, and the next start will not find it", s.options.Directory))
 	}
 	for _, r := range s.spoilt {
 		all = append(all, r.condition)

@@ -32,8 +32,9 @@ type volume interface {
 	Remove(name string) error
 	// Sync makes durable which names a directory has.
 	Sync(dir string) error
-	// Gone tells whether the directory was removed from under the store.
+	// Gone tells whether the directory was removed from under the store, and Moved whether it is not where it was opened.
 	Gone() bool
+	Moved() bool
 	Close()
 }
 
@@ -51,6 +52,7 @@ const temporary = ".new-"
 // tree is the volume on a real disk. It is held open: whatever happens to the path
 // meanwhile, it is the directory that was trusted which is worked in.
 type tree struct {
+	path string
 	dirs map[string]*os.File
 	root *os.Root
 }
@@ -61,7 +63,7 @@ func openTree(directory string, uid int, dirs ...string) (_ volume, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{dirs: map[string]*os.File{".": state}}
+	t := &tree{path: directory, dirs: map[string]*os.File{".": state}}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -130,6 +132,15 @@ func (t *tree) Gone() bool {
 		}
 	}
 	return false
+}
+
+func (t *tree) Moved() bool {
+	held, err := t.dirs["."].Stat()
+	if err != nil {
+		return false // this says nothing about it
+	}
+	there, err := os.Stat(t.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(held, there)
 }
 
 func (t *tree) Close() {
