@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"internal/engine":     {"unit"},
 	"internal/config":     {"trust", "unit"},
 	"internal/store":      {"engine", "trust", "unit"},
-	"internal/logs":       {"engine", "unit"},
+	"internal/logs":       {"engine", "trust", "unit"},
 	"internal/process":    {"account", "unit"},
 	"internal/notify":     {},
 	"internal/probe":      {"unit"},

@@ -39,19 +39,16 @@ func loadConfig(files []string) (*config.Config, error) {
 	return config.Load(config.Options{Files: files, Environ: os.Environ(), UID: os.Geteuid()})
 }
 
-func checkConfig(files []string) (summary string, notices []string, err error) {
+func checkConfig(files []string) (summary string, err error) {
 	c, err := loadConfig(files)
 	if err != nil {
-		return "", nil, err
-	}
-	for _, n := range c.Notices {
-		notices = append(notices, n.String())
+		return "", err
 	}
 	summary = count(len(c.Services), "service") + ", " + count(len(c.Templates), "template")
 	if n := len(c.Oneshots); n > 0 {
 		summary += ", " + count(n, "oneshot")
 	}
-	return summary, notices, nil
+	return summary, nil
 }
 
 func count(n int, what string) string {

@@ -12,7 +12,6 @@ package boot
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -155,7 +154,14 @@ func (c *container) start() error {
 	if c.terminal == nil { // else the screen is main's alone
 		console = c.o.Stderr
 	}
-	c.logs = logs.NewBook(logs.Options{Console: console, Now: now})
+	changed := make(chan struct{}, 1)
+	notice := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	c.logs = logs.NewBook(logs.Options{Console: console, Now: now, Changed: notice})
 	c.say.through(c.logs.Say)
 	if c.main != nil {
 		process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
@@ -172,13 +178,6 @@ func (c *container) start() error {
 		c.openPlace(place)
 	}
 	c.fixedConditions(listenErr)
-	changed := make(chan struct{}, 1)
-	notice := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	}
 	late := make(chan []store.Record, 1)
 	var records []store.Record
 	c.store, records = store.Open(store.Options{
@@ -210,9 +209,6 @@ func (c *container) start() error {
 	if listenErr == nil {
 		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(listener)
-	}
-	if n := len(c.config.Load().Notices); n > 0 {
-		c.say.log.Warn(fmt.Sprintf("%d keys of the configuration are not supported yet and have no effect: see pintle config check", n))
 	}
 	go c.sayConditions(changed)
 	go c.recall(late)

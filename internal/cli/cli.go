@@ -55,7 +55,7 @@ type Options struct {
 type ConfigCommands struct {
 	// Check reads and validates files, or the usual ones where there are none. The summary goes on after
 	// "configuration is valid: "; a notice is one line with its position.
-	Check func(files []string) (summary string, notices []string, err error)
+	Check func(files []string) (summary string, err error)
 	// Show writes the configuration as pintle understands it.
 	Show func(files []string, w io.Writer) error
 }

@@ -21,8 +21,7 @@ func (a *app) configCommand() *cobra.Command {
 			Use:   "check",
 			Short: "Read the configuration, and say everything that is wrong with it",
 			Long: `Read the configuration, and say everything that is wrong with it: each mistake on
-a line of its own with file, line and column, exit code 1. What is valid but not
-supported yet is said too, and is no mistake. It needs no supervisor.`,
+a line of its own with file, line and column, exit code 1. It needs no supervisor.`,
 			Args:              cobra.NoArgs,
 			ValidArgsFunction: cobra.NoFileCompletions,
 			RunE:              run(func(context.Context, []string) error { return a.configCheck(files) }),
@@ -39,14 +38,11 @@ supported yet is said too, and is no mistake. It needs no supervisor.`,
 }
 
 func (a *app) configCheck(files []string) error {
-	summary, notices, err := a.Config.Check(files)
+	summary, err := a.Config.Check(files)
 	if err != nil {
 		return err
 	}
 	a.sayf("pintle: configuration is valid: %s", clean(summary))
-	for _, n := range notices {
-		a.sayf("%s", clean(n))
-	}
 	return nil
 }
 

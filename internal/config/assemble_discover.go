@@ -33,7 +33,7 @@ func (a *assembler) intentFrom(at string, in *intentFromSection, d *unit.Discove
 	}
 	switch {
 	case !in.File.given():
-	case !strings.Contains(strings.ReplaceAll(out.File, "%%", ""), "%i"):
+	case !named(out.File):
 		a.failf(in.File.at, "cannot use %s.file: %s has no %%i, and would be every instance's", at, in.File.shown())
 	case path.IsAbs(out.File):
 	case d == nil:
@@ -42,4 +42,9 @@ func (a *assembler) intentFrom(at string, in *intentFromSection, d *unit.Discove
 		out.File = path.Join(strings.ReplaceAll(d.Directory, "%", "%%"), out.File)
 	}
 	return out
+}
+
+// named tells whether a path of a template has the instance's name in it.
+func named(path string) bool {
+	return strings.Contains(strings.ReplaceAll(path, "%%", ""), anyInstance)
 }

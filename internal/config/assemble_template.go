@@ -17,6 +17,9 @@ func (a *assembler) template(name string, t *templateSection, role string) unit.
 	}
 	out.Spec.Kind = unit.Instance
 	a.depends(dependent{name: name, template: true, path: path + ".depends_on", on: t.DependsOn})
+	if l := t.Log; l != nil && l.Directory.given() && !named(l.Directory.text) {
+		a.failf(l.Directory.at, "cannot use %s.log.directory: %s has no %%i, and would be every instance's", path, l.Directory.shown())
+	}
 	in := t.Instances
 	if in == nil {
 		in = &instancesSection{}

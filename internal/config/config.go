@@ -18,8 +18,7 @@
 // merge keys, tags, directives or explicit ("? ") keys.
 //
 // It does not look anything up: whether a user exists, a program is there or an
-// address can be bound is found out when a unit starts. Keys that pintle knows
-// but does not act upon yet are checked all the same and become Notices.
+// address can be bound is found out when a unit starts.
 package config
 
 import (
@@ -48,8 +47,6 @@ type Config struct {
 	StateDirectory string
 	// StopTimeout is the budget of a whole stop.
 	StopTimeout time.Duration
-	// Notices are the keys that were given and have no effect yet, by position.
-	Notices []Notice
 }
 
 // Main is the main program. Its Spec.Command is empty where the container's arguments are the command.

@@ -63,6 +63,7 @@ func TestReference(t *testing.T) {
 				ExitRules: unit.ExitRules{{Code: 75}: unit.VerdictRestart, {Code: 78}: unit.VerdictFail},
 				Backoff:   unit.DefaultBackoff, StableAfter: unit.DefaultStableAfter, OnFailure: unit.FailureIgnore,
 				Stop: stop(unit.SIGTERM, 20*time.Second), Exclusive: true,
+				Log: &unit.Log{Directory: "/opt/data/logs/gateways/%i", Size: 1_000_000, Keep: 10},
 			},
 			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
 			Always: []string{"default"}, Initial: "down",
@@ -90,21 +91,8 @@ func TestReference(t *testing.T) {
 		StateDirectory: "/opt/data/.pintle",
 		StopTimeout:    9 * time.Second,
 	}
-	notices := got.Notices
-	got.Notices = nil
 	if diff := cmp.Diff(want, got, compareConfigs); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
-	}
-	var keys []string
-	for _, n := range notices {
-		if !strings.HasPrefix(n.String(), n.Position.String()+": "+n.Key+" is not supported yet") {
-			t.Errorf("notice reads %q", n)
-		}
-		keys = append(keys, n.Key)
-	}
-	wantKeys := []string{"templates.gateway.log"}
-	if diff := cmp.Diff(wantKeys, keys); diff != "" {
-		t.Errorf("notices, want -, got +:\n%s", diff)
 	}
 	if _, ok := got.Template("gateway"); !ok {
 		t.Error("Template does not find gateway")
@@ -137,7 +125,6 @@ func TestForms(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		got.Notices = nil
 		if diff := cmp.Diff(want, got, compareConfigs); diff != "" {
 			t.Errorf("%s, want -, got +:\n%s", name, diff)
 		}
@@ -221,7 +208,7 @@ services:
     exit_codes: {TERM: done, 9: fail}
     depends_on: {a: {condition: ready}}
     env_file: /etc/b.env
-  a: {command: [a], depends_on: [t@d], env_file: [/x, /y], log: {}}
+  a: {command: [a], depends_on: [t@d], env_file: [/x, /y], log: {directory: /l/./%i/, rotate: {size: 2GiB, keep: 1}}}
 templates:
   t:
     command: [t, "%i"]
@@ -249,6 +236,9 @@ prepare:
 		b.Labels["tier"] != "web" || !cmp.Equal(b.ExitRules, unit.ExitRules{{Signal: 15}: "done", {Code: 9}: "fail"}) {
 		t.Errorf("services are %+v", c.Services)
 	}
+	if diff := cmp.Diff(&unit.Log{Directory: "/l/%i", Size: 2 << 30, Keep: 1}, c.Services[0].Log); diff != "" {
+		t.Errorf("log, want -, got +:\n%s", diff)
+	}
 	one := c.Templates[1]
 	if one.Max != 0 || one.Initial != "up" || one.Managers.String() != "ops, group:100, group:wheel" || one.Overrides["one"].Environment["A"] != "1" {
 		t.Errorf("template t is %+v", one)
@@ -267,9 +257,6 @@ prepare:
 		t.Errorf("prepare, want -, got +:\n%s", diff)
 	}
 	checkShown(t, c)
-	if len(c.Notices) != 1 {
-		t.Errorf("got %d notices, want 1: %v", len(c.Notices), c.Notices)
-	}
 }
 
 // What Show writes is masked, says why a unit is off, and loads as the same configuration.
@@ -286,7 +273,7 @@ services:
 	if err := c.Show(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"PASSWORD: \"***\"", "enabled: false  # HERMES_DASHBOARD is not set", "stop_grace_period: 20s", "# a.yaml:23:5: templates.gateway.log is not"} {
+	for _, want := range []string{"PASSWORD: \"***\"", "enabled: false  # HERMES_DASHBOARD is not set", "stop_grace_period: 20s", "log: {directory: \"/opt/da$$ta/logs/gateways/%i\", rotate: {size: 1MB, keep: 10}}"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("Show does not say %s:\n%s", want, &out)
 		}
@@ -316,7 +303,7 @@ func checkShown(t *testing.T, c *Config) {
 	if err != nil {
 		t.Fatalf("what Show writes does not load: %v\n%s", err, &out)
 	}
-	second.Files, second.Notices = c.Files, c.Notices
+	second.Files = c.Files
 	if diff := cmp.Diff(c, second, compareConfigs, compareShown); diff != "" {
 		t.Errorf("Show, want -, got +:\n%s\n%s", diff, &out)
 	}

@@ -159,10 +159,7 @@ func (d *decoder) section(n ast.Node, at place, v reflect.Value) {
 		case f.option == "means" && means != "":
 			d.failf(pair.key.at, "cannot use %s: %s is given already, and only one can be used", here.path, means)
 		default:
-			switch f.option {
-			case "later":
-				d.notice(pair.key.at, here.path)
-			case "means":
+			if f.option == "means" {
 				means = name
 			}
 			d.decode(pair.value, here, f.value)

@@ -53,6 +53,7 @@ var parts = []part{
 	{key: "stop_grace_period", of: func(s *unit.Spec) any { return s.Stop.Grace }},
 	{key: "stop_grace_max", of: func(s *unit.Spec) any { return s.Stop.GraceMax }},
 	{key: "instances.exclusive", of: func(s *unit.Spec) any { return s.Exclusive }},
+	{key: "log", of: func(s *unit.Spec) any { return s.Log }},
 	{key: "labels", of: func(s *unit.Spec) any { return s.Labels }},
 }
 

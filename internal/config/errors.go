@@ -47,22 +47,10 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Notice is a key that is understood and valid but has no effect yet.
-type Notice struct {
-	Position
-	// Key is the path to it, such as "templates.gateway.log".
-	Key     string
-	Message string
-}
-
-// String is FILE:LINE:COLUMN: message.
-func (n Notice) String() string { return n.Position.String() + ": " + n.Message }
-
 // report collects what a load has to say. Its zero value is ready.
 type report struct {
-	files   []string // in the order of reading
-	errors  Errors
-	notices []Notice
+	files  []string // in the order of reading
+	errors Errors
 }
 
 func (r *report) failf(at Position, format string, args ...any) {
@@ -76,10 +64,6 @@ func printable(c rune) rune {
 		return ' '
 	}
 	return c
-}
-
-func (r *report) notice(at Position, key string) {
-	r.notices = append(r.notices, Notice{at, key, key + " is not supported yet: it is valid, and has no effect"})
 }
 
 // compare orders positions by file, line and column.
@@ -97,7 +81,6 @@ func (r *report) result() error {
 		order := r.compare(Position{a.File, a.Line, a.Column}, Position{b.File, b.Line, b.Column})
 		return cmp.Or(order, strings.Compare(a.Message, b.Message))
 	})
-	slices.SortStableFunc(r.notices, func(a, b Notice) int { return r.compare(a.Position, b.Position) })
 	if len(r.errors) == 0 {
 		return nil
 	}

@@ -19,7 +19,7 @@ func fromText(env []string, texts ...string) (*Config, error) {
 	if err := l.result(); err != nil {
 		return nil, err
 	}
-	config.Files, config.Notices = l.files, l.notices
+	config.Files = l.files
 	return config, nil
 }
 

@@ -52,7 +52,7 @@ func load(o Options, defaultFile, defaultDirectory string) (*Config, error) {
 	if err := l.result(); err != nil {
 		return nil, err
 	}
-	config.Files, config.Notices = l.files, l.notices
+	config.Files = l.files
 	return config, nil
 }
 

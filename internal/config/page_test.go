@@ -24,7 +24,7 @@ func TestThePage(t *testing.T) {
 		if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if c, err := Load(Options{Files: []string{file}, UID: os.Geteuid()}); err != nil || len(c.Notices) > 0 {
+		if c, err := Load(Options{Files: []string{file}, UID: os.Geteuid()}); err != nil {
 			t.Errorf("%v, %v\n%s", err, c, yaml)
 		}
 	}

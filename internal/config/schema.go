@@ -2,9 +2,8 @@ package config
 
 // The types of the file. The decoder follows them by reflection, and so can a
 // generator of a JSON Schema. The tag is the key, then an option: "required" must be
-// given; of the "means" of a section exactly one must be given; "later" is checked but
-// has no effect yet, and makes a Notice. Every mapping whose keys are known also takes
-// any key that begins with "x-".
+// given; of the "means" of a section exactly one must be given. Every mapping whose keys
+// are known also takes any key that begins with "x-".
 
 // key is a key of a mapping whose keys are free.
 type key struct {
@@ -84,7 +83,7 @@ type supervised struct {
 	Liveness     *livenessSection      `yaml:"liveness"`
 	Watchdog     positive              `yaml:"watchdog"`
 	OnHang       *onHangSection        `yaml:"on_hang"`
-	Log          *logSection           `yaml:"log,later"`
+	Log          *logSection           `yaml:"log"`
 }
 
 type backoffSection struct {
@@ -184,13 +183,13 @@ type intentFromSection struct {
 }
 
 type logSection struct {
-	Directory file           `yaml:"directory"`
+	Directory file           `yaml:"directory,required"`
 	Rotate    *rotateSection `yaml:"rotate"`
 }
 
 type rotateSection struct {
-	Size size  `yaml:"size"`
-	Keep count `yaml:"keep"`
+	Size size            `yaml:"size"`
+	Keep whole[archives] `yaml:"keep"`
 }
 
 type prepareSection struct {

@@ -17,8 +17,7 @@ import (
 const masked = "***"
 
 // Show writes the effective configuration, with every default filled in, as YAML
-// that Load takes again; only the values of environments are masked. Notices stand
-// at the end as comments. Its error is w's.
+// that Load takes again; only the values of environments are masked. Its error is w's.
 func (c *Config) Show(w io.Writer) error {
 	var p printer
 	for _, file := range c.Files {
@@ -45,9 +44,6 @@ func (c *Config) Show(w io.Writer) error {
 		p.line(0, "state_directory: %s", plain(c.StateDirectory))
 	}
 	p.line(0, "stop_timeout: %s", readable(c.StopTimeout))
-	for _, n := range c.Notices {
-		p.line(0, "# %s", strings.Map(printable, n.String()))
-	}
 	_, err := w.Write(p.Bytes())
 	return err
 }

@@ -122,6 +122,9 @@ func (p *printer) supervised(level int, s *unit.Spec) {
 	if h := s.OnHang; h != nil {
 		p.line(level, "on_hang: {signal: %s, wait: %s}", signalWord(h.Signal), readable(h.Wait))
 	}
+	if l := s.Log; l != nil {
+		p.line(level, "log: {directory: %s, rotate: {size: %s, keep: %d}}", plain(l.Directory), sizeWord(l.Size), l.Keep)
+	}
 }
 
 func (p *printer) check(level int, c unit.Check, period, timeout time.Duration) {

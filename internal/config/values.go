@@ -165,25 +165,50 @@ func (v *positive) check() error {
 const maxID = 1<<32 - 2
 
 // size is a number of bytes: 1MB is 1000 times 1000 of them, 1MiB 1024 times 1024.
-type size struct{ scalar }
+type size struct {
+	scalar
+	n int64
+}
+
+// units of sizes, the greater before the smaller.
+var sizes = []struct {
+	name  string
+	bytes int64
+}{{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"kB", 1e3}, {"KB", 1e3}, {"B", 1}}
 
 func (v *size) check() error {
 	digits := strings.TrimRight(v.text, "BiKkMG")
 	n, err := strconv.ParseUint(digits, 10, 31)
-	if err != nil {
-		return fmt.Errorf("%s is no size such as 64KiB or 1MB", v.shown())
-	}
-	switch v.text[len(digits):] {
-	case "B", "kB", "KB", "MB", "GB", "KiB", "MiB", "GiB":
-	case "":
+	name := v.text[len(digits):]
+	i := slices.IndexFunc(sizes, func(u struct {
+		name  string
+		bytes int64
+	}) bool {
+		return u.name == name
+	})
+	switch {
+	case err == nil && name == "":
 		return fmt.Errorf("%s has no unit; write a size such as 64KiB or 1MB", v.shown())
-	default:
+	case err != nil || i < 0:
 		return fmt.Errorf("%s is no size such as 64KiB or 1MB", v.shown())
 	}
-	if n == 0 {
-		return fmt.Errorf("%s is too small", v.shown())
+	if v.n = int64(n) * sizes[i].bytes; v.n < leastSize {
+		return fmt.Errorf("%s is less than 4KB", v.shown())
 	}
 	return nil
+}
+
+// leastSize is that of a file of output: a smaller one would be set aside all the time.
+const leastSize = 4000
+
+// sizeWord is a size in the greatest unit of which it is a whole number.
+func sizeWord(n int64) string {
+	for _, u := range sizes {
+		if n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10) + "B"
 }
 
 // flag is a boolean: the words of YAML 1.1 and of Docker's users, in any case. Empty is

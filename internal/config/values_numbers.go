@@ -14,6 +14,7 @@ type (
 	niceRange    struct{}
 	oomScoreAdjs struct{}
 	descriptors  struct{}
+	archives     struct{}
 )
 
 const maxCount = 1_000_000
@@ -25,6 +26,9 @@ func (oomScoreAdjs) span() (low, high int) { return -1000, 1000 }
 
 // Under 3 are the standard streams; package process takes no higher number than 255.
 func (descriptors) span() (low, high int) { return 3, 255 }
+
+// As many names are held when a file is set aside.
+func (archives) span() (low, high int) { return 1, 1000 }
 
 // whole is a whole number in a range.
 type whole[S span] struct {

@@ -29,6 +29,8 @@ const (
 	StateUnreadable ConditionCode = "state-unreadable"
 	// RunsInMemory: run records can't be written.
 	RunsInMemory ConditionCode = "runs-in-memory"
+	// LogsInMemory: the output of units can't be written to their files.
+	LogsInMemory ConditionCode = "logs-in-memory"
 	// NotExclusive: exclusive units run without a lease, because there is nothing that containers could share.
 	NotExclusive ConditionCode = "not-exclusive"
 	// LeasesUnusable: exclusive units wait, because their leases can't be used.
@@ -80,6 +82,7 @@ var conditions = []Condition{
 	{StateMoved, "the state directory is not where it was"},
 	{StateUnreadable, "something that was kept of earlier could not be read"},
 	{RunsInMemory, "run records are kept in memory only"},
+	{LogsInMemory, "the output of units is kept in memory only"},
 	{NotExclusive, "exclusive units are not exclusive"},
 	{LeasesUnusable, "exclusive units wait: their leases can't be used"},
 	{ConsoleLossy, "the console misses lines"},

@@ -1,10 +1,13 @@
 // Package logs keeps what units say: it reads the output of their runs, keeps
-// the newest of it in memory, gives it to readers and followers, and shows it
-// on the container's console.
+// the newest of it in memory, gives it to readers and followers, shows it on the
+// container's console, and writes it to files where a unit has a File.
 //
-// It promises that a run's pipe is always drained at full speed: nothing that
-// reads a journal, and nothing that happens to the console, ever makes a service
-// wait. Stdout and stderr are kept apart, each in its own order, and every line
+// It promises that nothing that reads a journal, and nothing that happens to the
+// console, ever makes a service wait: a run's pipe is drained at full speed. Only
+// the files of a unit can make it wait, and nobody else, when the disk is slower than
+// it writes; so that they have every line. Where a disk can't be written at all, nobody
+// waits: the lines are counted, and in their place one says how many are missing.
+// Stdout and stderr are kept apart, each in its own order, and every line
 // of a unit has a number that grows by one. The bytes of a line are kept as they
 // are: NUL, invalid UTF-8, escape sequences and a "\r" before the newline are
 // the service's, and nothing here interprets, replaces or removes them. A line
@@ -17,7 +20,8 @@
 // stalled console holds at most 1 MiB. The oldest lines make room for new ones.
 //
 // It does not promise that a line is kept for ever (a journal is memory, and
-// ends with the process), nor that a terminal is safe from what a service
+// ends with the process; of files the oldest are removed), that it is on the disk when
+// the machine goes down (nothing is synced), nor that a terminal is safe from what a service
 // prints: who shows lines on a terminal decides what to do about control
 // characters. The console shows them raw, as docker logs does.
 package logs
@@ -52,14 +56,19 @@ type Options struct {
 	Console io.Writer
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
+	// Changed is called after the text of Conditions may have become another one for a unit's files; nil where nobody
+	// wants to know.
+	Changed func()
 }
 
 // Book holds the output of all units. Its methods and those of its journals may be called by any goroutine.
 type Book struct {
 	ringBytes int
 	now       func() time.Time
-	console   *console // nil: none
-	buffers   sync.Pool
+	changed   func()
+	console   *console  // nil: none
+	buffers   sync.Pool // of *buffer
+	batches   sync.Pool // of *[]byte, which are empty
 
 	mu       sync.Mutex
 	journals map[unit.Name]*Journal
@@ -74,6 +83,7 @@ func NewBook(o Options) *Book {
 	b := &Book{
 		ringBytes: o.RingBytes,
 		now:       o.Now,
+		changed:   o.Changed,
 		journals:  map[unit.Name]*Journal{},
 		captures:  map[*capture]struct{}{},
 	}
@@ -81,12 +91,16 @@ func NewBook(o Options) *Book {
 		b.ringBytes = DefaultRingBytes
 	}
 	if b.now == nil {
-		b.now = time.Now
+		b.now = systemNow
+	}
+	if b.changed == nil {
+		b.changed = func() {}
 	}
 	if o.Console != nil {
 		b.console = newConsole(o.Console, b.now)
 	}
 	b.buffers.New = func() any { return new(buffer) }
+	b.batches.New = func() any { return new([]byte) }
 	return b
 }
 
@@ -105,7 +119,8 @@ func (b *Book) Journal(name unit.Name) *Journal {
 }
 
 // Forget drops the journal of a unit that was removed. Followers are given what was kept and then end; with the last
-// of them the memory is freed. What still comes from the unit's pipes is drained, and shown on the console only.
+// of them the memory is freed. What still comes from the unit's pipes is drained, and goes to the console and the unit's
+// files only, which stay.
 func (b *Book) Forget(name unit.Name) {
 	b.mu.Lock()
 	j := b.journals[name]
@@ -113,6 +128,9 @@ func (b *Book) Forget(name unit.Name) {
 	b.mu.Unlock()
 	if j != nil {
 		j.end()
+		if s := j.sink.Load(); s != nil {
+			s.retire()
+		}
 	}
 }
 
@@ -128,19 +146,69 @@ func (b *Book) Say(text string) {
 
 // Conditions are the things that are not as they should be.
 func (b *Book) Conditions() []engine.Condition {
-	if b.console == nil {
-		return nil
+	var list []engine.Condition
+	if b.console != nil {
+		list = b.console.conditions()
 	}
-	return b.console.conditions()
+	var files []string
+	for _, s := range b.sinks() {
+		if c := s.condition(); c != "" {
+			files = append(files, c)
+		}
+	}
+	slices.Sort(files)
+	const most = 4 // a disk that is full is so for all units
+	if n := len(files) - most; n > 0 {
+		files = append(files[:most], fmt.Sprintf("the output of %d more is kept in memory only", n))
+	}
+	for _, text := range files {
+		list = append(list, engine.Conditionf(engine.LogsInMemory, "%s", text))
+	}
+	return list
 }
 
-// Close waits until every capture has reached its pipe's end and the console has been written, but no longer than ctx
-// lasts; then it closes the pipes that are still open and ends all followers. The error says what was left: pipes that
-// somebody holds open, lines that the console did not take. Nothing can be captured afterwards.
+// sinks are those of all units that are written to files.
+func (b *Book) sinks() []*sink {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []*sink
+	for _, j := range b.journals {
+		if s := j.sink.Load(); s != nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// spare takes a buffer back.
+func (b *Book) spare(batch *[]byte) {
+	if cap(*batch) <= mostSpare {
+		*batch = (*batch)[:0]
+		b.batches.Put(batch)
+	}
+}
+
+// Close waits until every capture has reached its pipe's end and the files and the console have been written, but no
+// longer than ctx lasts; then it closes the pipes that are still open and ends all followers. The error says what was
+// left: pipes that somebody holds open, lines that a file or the console did not take. Nothing can be captured afterwards.
 func (b *Book) Close(ctx context.Context) error {
 	var left []string
 	if open := b.closeCaptures(ctx); len(open) > 0 {
 		left = append(left, "still open: "+enumerate(open))
+	}
+	sinks := b.sinks()
+	for _, s := range sinks {
+		s.retire()
+	}
+	var unwritten []string
+	for _, s := range sinks {
+		if text := s.end(ctx); text != "" {
+			unwritten = append(unwritten, text)
+		}
+	}
+	if len(unwritten) > 0 {
+		slices.Sort(unwritten)
+		left = append(left, "not written: "+enumerate(unwritten))
 	}
 	if b.console != nil {
 		if n := b.console.flush(ctx); n > 0 {

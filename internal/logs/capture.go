@@ -78,6 +78,7 @@ func (c *capture) drain() {
 		c.drainAny()
 	}
 	c.journal.finish(&c.split, c.run, c.stream)
+	c.journal.flush()
 	b := c.journal.book
 	b.mu.Lock()
 	_, wanted := b.captures[c] // otherwise Close was tired of waiting, and says so itself
@@ -104,6 +105,7 @@ func (c *capture) drainAny() {
 		var n int
 		n, c.end = c.r.Read(c.buf[:])
 		c.journal.take(&c.split, c.run, c.stream, c.buf[:n])
+		c.journal.flush()
 	}
 	c.giveBack()
 }
@@ -125,6 +127,7 @@ func (c *capture) drainFile(f *os.File) {
 		}
 		c.journal.take(&c.split, c.run, c.stream, c.buf[:c.n])
 		c.giveBack()
+		c.journal.flush()
 	}
 }
 

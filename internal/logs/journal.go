@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pintle/internal/engine"
@@ -16,6 +17,7 @@ import (
 type Journal struct {
 	book *Book
 	name unit.Name
+	sink atomic.Pointer[sink] // nil where the lines go to no files
 
 	mu      sync.Mutex
 	ring    ring
@@ -30,11 +32,39 @@ func newJournal(b *Book, name unit.Name) *Journal {
 	return &Journal{book: b, name: name, ring: ring{limit: b.ringBytes, first: 1, next: 1}}
 }
 
-// Note adds a line of pintle's own, on the stream Own: "exited with code 1". A text of several lines becomes several.
+// Note adds a line of pintle's own, on the stream Own: "exited with code 1". A text of several lines becomes several. It
+// never waits.
 // On the console it reads "pintle | NAME: exited with code 1", so that a service cannot speak in pintle's name.
 func (j *Journal) Note(run uint64, text string) {
 	var s splitter
 	j.take(&s, run, Own, append([]byte(text), '\n'))
+	if s := j.sink.Load(); s != nil {
+		s.wake()
+	}
+}
+
+// WriteTo has the lines from now on be written to files, or to none where f is nil. It waits for nothing.
+func (j *Journal) WriteTo(f *File) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := j.sink.Load()
+	switch {
+	case f == nil && s != nil:
+		j.sink.Store(nil)
+		s.retire()
+	case f == nil:
+	case s == nil:
+		j.sink.Store(&sink{name: j.name, book: j.book, rule: *f})
+	default:
+		s.change(*f)
+	}
+}
+
+// flush has the lines that were added be written, and waits for that: a capture does, who reads on only then.
+func (j *Journal) flush() {
+	if s := j.sink.Load(); s != nil {
+		s.flush()
+	}
 }
 
 // Tail returns the newest n lines, oldest first; all that are kept where n is negative.
@@ -170,10 +200,13 @@ func (j *Journal) finish(s *splitter, run uint64, stream string) {
 	j.rouse()
 }
 
-// add adds one line. The caller holds j.mu, which keeps journal and console in the same order.
+// add adds one line. The caller holds j.mu, which keeps journal, files and console in the same order.
 func (j *Journal) add(e entry, text []byte) {
 	if !j.ended {
 		j.ring.append(e, text)
+	}
+	if s := j.sink.Load(); s != nil {
+		s.add(e.time, j.streams[e.stream], e.partial, text)
 	}
 	switch c := j.book.console; {
 	case c == nil:

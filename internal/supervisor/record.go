@@ -85,6 +85,7 @@ func (s *Supervisor) enter(u *record) *record {
 	if f := s.searches[u.spec.Name.Template()]; f != nil && f.declared[u.spec.Name.Instance()] {
 		u.found = true
 	}
+	s.keepOutput(u, nil)
 	s.depend(u)
 	for _, d := range s.dependents[u.spec.Name] {
 		s.touch(d) // it may have waited for somebody to make it

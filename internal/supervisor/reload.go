@@ -355,6 +355,7 @@ func (s *Supervisor) redeclare(u *record, spec *unit.Spec, replaces bool, actor 
 		old := u.spec
 		s.undepend(u)
 		u.spec = spec
+		s.keepOutput(u, old)
 		s.depend(u)
 		s.recheck(u, old)
 		s.touch(u)
@@ -369,7 +370,9 @@ func (s *Supervisor) renew(u *record) {
 	}
 	s.touchDependents(u) // on the way down also those that only the old declaration depends on
 	s.undepend(u)
+	old := u.spec
 	u.spec, u.pending = u.pending, nil
+	s.keepOutput(u, old)
 	s.depend(u)
 	before := u.life
 	if u.life = lifecycle.Redeclare(u.spec, u.life); u.life.State != before.State {

@@ -85,7 +85,24 @@ type Spec struct {
 	// Required is set for a oneshot without which the container must not run.
 	Required bool
 	Labels   map[string]string
+	// Log is nil where the output is kept in no files.
+	Log *Log
 }
+
+// Log says in which files the output of a unit is kept.
+type Log struct {
+	// Directory is absolute.
+	Directory string
+	// Size is what a file must not grow over, in bytes; Keep is how many full ones remain beside the one that is written to.
+	Size int64
+	Keep int
+}
+
+// Defaults for what a configuration does not say of files of output.
+const (
+	DefaultLogSize = 1_000_000
+	DefaultLogKeep = 10
+)
 
 // EnvFile is a file with environment variables.
 type EnvFile struct {
@@ -212,6 +229,11 @@ func (t *Template) Instantiate(instance string) (Spec, error) {
 	s.DependsOn = slices.Clone(s.DependsOn)
 	for i := range s.DependsOn {
 		s.DependsOn[i].On = Name(expand.Replace(string(s.DependsOn[i].On)))
+	}
+	if s.Log != nil {
+		l := *s.Log
+		l.Directory = expand.Replace(l.Directory)
+		s.Log = &l
 	}
 	s.ExitRules, s.Labels = maps.Clone(s.ExitRules), maps.Clone(s.Labels)
 	return s, nil
