@@ -282,7 +282,7 @@ func TestWhy(t *testing.T) {
 	})
 }
 
-// TestConfig: mistakes are lines on stderr and exit 1, notices are lines on stdout and exit 0.
+// TestConfig: mistakes are lines on stderr and exit 1; without one, a summary is on stdout, and exit 0.
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	with := func(change func(c *ConfigCommands)) func(context.Context, *Options) context.Context {
