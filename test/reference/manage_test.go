@@ -224,7 +224,7 @@ func TestStrangersSeeNamesAndStatesOnly(t *testing.T) {
 	if err := json.Unmarshal([]byte(succeeds(t, r)), &units); err != nil {
 		t.Fatal(err)
 	}
-	visible := map[string]bool{"name": true, "kind": true, "state": true, "desired": true, "since": true, "reason": true, "because": true, "restricted": true}
+	visible := map[string]bool{"name": true, "kind": true, "state": true, "desired": true, "since": true, "reason": true, "because": true, "restricted": true, "run": true}
 	for _, u := range units {
 		for key := range u {
 			if !visible[key] {
