@@ -200,3 +200,34 @@ func TestMoved(t *testing.T) {
 		t.Errorf("%v", records)
 	}
 }
+
+// clearing is a volume on which another container starts at the very moment when something is about to be renamed.
+type clearing struct {
+	volume
+	done bool
+}
+
+func (c *clearing) Rename(from, to string) error {
+	if !c.done {
+		c.done = true
+		clearAway(c.volume, intentsDir)
+	}
+	return c.volume.Rename(from, to)
+}
+
+// A container that starts clears away what another one is just writing; that one writes it again, and tells nobody that
+// it is in memory only.
+func TestAnotherStartsMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "state")
+	s, _ := Open(Options{Directory: dir, UID: os.Geteuid(), mount: func(directory string, uid int, dirs ...string) (volume, error) {
+		v, err := openTree(directory, uid, dirs...)
+		if dirs[0] == intentsDir {
+			v = &clearing{volume: v}
+		}
+		return v, err
+	}})
+	must(t, put(s, record("a", true, 1)))
+	must(t, s.Close(t.Context()))
+	wantRecords(t, reopen(t, dir), record("a", true, 1))
+}

@@ -155,8 +155,16 @@ func (t *tree) Close() {
 // replace exchanges a file for a new one in one step: whenever that is interrupted,
 // the file has the old text or the new one. It lasts through a crash of the machine
 // once the directory has been synced, too. interim is unlike any other, since
-// another container may write to the same directory.
-func replace(v volume, name, interim string, text []byte, mode fs.FileMode) (err error) {
+// another container may write to the same directory; one that starts clears it away, and then it is made again.
+func replace(v volume, name, interim string, text []byte, mode fs.FileMode) error {
+	err := replaceOnce(v, name, interim, text, mode)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = replaceOnce(v, name, interim, text, mode)
+	}
+	return err
+}
+
+func replaceOnce(v volume, name, interim string, text []byte, mode fs.FileMode) (err error) {
 	interim = filepath.Join(filepath.Dir(name), temporary+interim)
 	f, err := v.Create(interim, mode)
 	if err != nil {

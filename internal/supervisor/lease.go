@@ -52,10 +52,9 @@ func (s *Supervisor) hasLease(u *record) bool {
 	}
 	switch fence, ok := s.o.Leases.Holds(u.spec.Name); {
 	case !ok:
-		u.sure = false
 		return false
-	case fence > 0 && !u.sure: // a fence of 0 is that of a container alone
-		s.makeSure(u)
+	case u.sure != fence: // a fence of 0 is that of a container alone
+		s.makeSure(u, fence)
 		return false
 	}
 	return true
@@ -68,10 +67,9 @@ func (s *Supervisor) settleLease(u *record) {
 	case !u.wants || u.life.Alive():
 	case u.unsaved && !activeIn(u.life.State): // see save
 	case !activeIn(u.life.State) || !s.isExclusive(u.spec):
-		u.wants, u.sure = false, false
+		u.wants = false
 		s.o.Leases.Release(u.spec.Name)
 	case !s.holds(u):
-		u.sure = false
 		s.o.Leases.Ended(u.spec.Name)
 	}
 }

@@ -64,8 +64,10 @@ type record struct {
 	slotTimer *time.Timer
 	// wants is set while the lease of an exclusive unit is held, or wanted.
 	wants bool
-	// sure is set once it is known what other containers asked of it before the lease was won; asking while that is found out.
-	sure, asking bool
+	// sure is the fence of the lease since which it is known what other containers have asked of it; asking is set while
+	// that is found out.
+	sure   uint64
+	asking bool
 	// unsaved is set while what was last asked of an exclusive unit is not on disk; saves counts the tries.
 	unsaved bool
 	saves   uint64

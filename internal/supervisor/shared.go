@@ -86,14 +86,14 @@ func (s *Supervisor) followRemoval(u *record, name unit.Name) {
 
 // makeSure finds out what other containers have asked of a unit whose lease was won: the one that held it may have
 // given it back because it is not to run.
-func (s *Supervisor) makeSure(u *record) {
+func (s *Supervisor) makeSure(u *record, fence uint64) {
 	if u.asking {
 		return
 	}
 	u.asking = true
 	s.o.Store.Refresh(u.spec.Name, func() {
 		s.do(func(s *Supervisor) {
-			u.asking, u.sure = false, s.holds(u)
+			u.asking, u.sure = false, fence
 			s.touch(u)
 		})
 	})
