@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"pintle/internal/engine"
 	"pintle/internal/unit"
@@ -185,7 +186,7 @@ func (r *runs) close(ctx context.Context) error {
 	return nil
 }
 
-// serve is the goroutine. What could not be written stays in the queue, and is tried again with what comes next.
+// serve is the goroutine. What could not be written stays in the queue, and is tried again with what comes next, or after a while.
 func (r *runs) serve() {
 	defer close(r.done)
 	defer func() {
@@ -193,8 +194,12 @@ func (r *runs) serve() {
 			r.volume.Close()
 		}
 	}()
+	var again <-chan time.Time
 	for open := true; open; {
-		_, open = <-r.wake
+		select {
+		case _, open = <-r.wake:
+		case <-again:
+		}
 		r.mu.Lock()
 		jobs := r.queue
 		r.queue = nil
@@ -221,6 +226,9 @@ func (r *runs) serve() {
 					left = append(left, runJob{unit: job.unit, record: func() engine.RunRecord { return record }})
 				}
 			}
+		}
+		if again = nil; len(left) > 0 {
+			again = time.After(maxRetry)
 		}
 		r.settle(left, fault, len(jobs))
 		for _, answer := range answers {
