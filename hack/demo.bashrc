@@ -15,6 +15,8 @@ This shell is the main program. Beside it run two gateways. Try:
   pintle why gateway@coder          why it restarted
   pintle logs -f gateway@coder      what it writes; Ctrl-C ends that
   pintle stop gateway@writer        ... start, restart, remove, create gateway@NAME
+  pintle runs gateway@coder         how its runs ended
+  mkdir -p $HERMES_HOME/profiles/ada && touch $HERMES_HOME/profiles/ada/SOUL.md      makes gateway@ada known
   pintle status --watch             the table, live
   hermes                            the stand-in agent's prompt; Ctrl-C reaches it alone
   exit                              ends the main program, and so everything
