@@ -99,7 +99,7 @@ func TestRunsAreBounded(t *testing.T) {
 		must(t, err)
 		return info.Size()
 	}
-	const n = 300 // a file is written anew several times
+	const n = 300                          // a file is written anew several times
 	wordy := strings.Repeat("\x00", 4<<10) // six times as long in JSON
 	for i := range uint64(n) {
 		ran(s, aRun("short", i+1))

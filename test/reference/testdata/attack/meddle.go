@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -166,6 +167,9 @@ func meddle(pid int, ended <-chan os.Signal) error {
 			}
 		}
 	}
+	if !lives(os.Getpid()) {
+		return errors.New("what lives is taken for what ends")
+	}
 	fmt.Println("meddling")
 	tries := 0
 	for worked := map[string]bool{}; ; tries++ {
@@ -176,7 +180,7 @@ func meddle(pid int, ended <-chan os.Signal) error {
 				return err
 			}
 			for _, d := range deeds {
-				if d.do(tid) == nil && !worked[d.name] {
+				if d.do(tid) == nil && !worked[d.name] && lives(tid) {
 					worked[d.name] = true
 					fmt.Println("could", d.name)
 				}
@@ -189,4 +193,20 @@ func meddle(pid int, ended <-chan os.Signal) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// lives tells whether a thread is not about to end. One that is has no memory left, and then the kernel lets anybody open
+// what would show it: an empty file (proc(5), maps).
+func lives(tid int) bool {
+	const exiting = 0x4 // PF_EXITING
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid))
+	if err != nil {
+		return false
+	}
+	after := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(after) < 7 {
+		return true
+	}
+	flags, err := strconv.ParseUint(string(after[6]), 10, 64)
+	return err != nil || flags&exiting == 0
 }
