@@ -32,9 +32,9 @@ func newChooser(words, labels []string) (chooser, error) {
 			c.patterns = append(c.patterns, w)
 			continue
 		}
-		n, err := unit.ParseName(w)
+		n, err := parseName(w)
 		if err != nil {
-			return c, engine.Errorf(engine.Invalid, "%v", err)
+			return c, err
 		}
 		if !slices.Contains(c.names, n) {
 			c.names = append(c.names, n)
@@ -171,4 +171,23 @@ func (a *app) completeOneName(cmd *cobra.Command, args []string, word string) ([
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return a.completeNames(cmd, args, word)
+}
+
+// parseName reads the name of one unit.
+func parseName(word string) (unit.Name, error) {
+	name, err := unit.ParseName(word)
+	if err != nil {
+		return "", engine.Errorf(engine.Invalid, "%v", err)
+	}
+	return name, nil
+}
+
+// connectFor reads the name of one unit, and then connects: what is wrong with a name needs no supervisor to be said.
+func (a *app) connectFor(word string) (unit.Name, engine.Engine, error) {
+	name, err := parseName(word)
+	if err != nil {
+		return "", nil, err
+	}
+	eng, err := a.Connect()
+	return name, eng, err
 }

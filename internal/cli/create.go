@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"pintle/internal/engine"
-	"pintle/internal/unit"
 )
 
 const aboutCreate = `Make an instance of a template known, and ask for it to be up unless --down; then
@@ -33,11 +32,7 @@ func (a *app) createCommand() *cobra.Command {
 }
 
 func (a *app) create(ctx context.Context, word string, down bool, p patience) error {
-	name, err := unit.ParseName(word)
-	if err != nil {
-		return engine.Errorf(engine.Invalid, "%v", err)
-	}
-	eng, err := a.Connect()
+	name, eng, err := a.connectFor(word)
 	if err != nil {
 		return err
 	}

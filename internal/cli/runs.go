@@ -34,11 +34,7 @@ func (a *app) runsCommand() *cobra.Command {
 }
 
 func (a *app) runs(ctx context.Context, word string, limit int, format string) error {
-	name, err := unit.ParseName(word)
-	if err != nil {
-		return engine.Errorf(engine.Invalid, "%v", err)
-	}
-	eng, err := a.Connect()
+	name, eng, err := a.connectFor(word)
 	if err != nil {
 		return err
 	}

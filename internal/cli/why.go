@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"pintle/internal/engine"
-	"pintle/internal/unit"
 )
 
 func (a *app) whyCommand() *cobra.Command {
@@ -27,11 +26,7 @@ state, and exit code 77.`,
 }
 
 func (a *app) why(ctx context.Context, word, format string) error {
-	name, err := unit.ParseName(word)
-	if err != nil {
-		return engine.Errorf(engine.Invalid, "%v", err)
-	}
-	eng, err := a.Connect()
+	name, eng, err := a.connectFor(word)
 	if err != nil {
 		return err
 	}
