@@ -224,6 +224,7 @@ func (r *reload) planTemplates(templates map[string]*unit.Template) {
 				delete(r.s.templates, name)
 			} else {
 				r.s.templates[name] = is
+				r.s.followOthers()
 			}
 		})
 	}

@@ -28,19 +28,32 @@ type sharer struct {
 // share starts one, on a directory in which gateways are exclusive.
 func share(t *testing.T, dir string) *sharer {
 	t.Helper()
+	c := sharing(t, dir, exclusiveGateways()...)
+	synctest.Wait()
+	return c
+}
+
+func exclusiveGateways() []unit.Template {
+	return []unit.Template{template(func(t *unit.Template) { t.Name, t.Spec.Exclusive, t.Always = "gw", true, []string{"always"} })}
+}
+
+// sharing starts one with these templates; a reload gives it exclusive gateways.
+func sharing(t *testing.T, dir string, templates ...unit.Template) *sharer {
+	t.Helper()
 	c := &sharer{t: t, kernel: &fakeKernel{life: func(Launch) (time.Duration, unit.Exit) { return -1, unit.Exit{} }}}
-	gw := template(func(t *unit.Template) { t.Name, t.Spec.Exclusive, t.Always = "gw", true, []string{"always"} })
 	var records []store.Record
 	c.kept, records = store.Open(store.Options{Directory: dir, UID: os.Geteuid()})
 	c.keeper = store.NewKeeper(store.KeeperOptions{
 		Directory: dir, UID: os.Geteuid(), Noticed: func() {}, Changed: func(name unit.Name) { c.LeaseChanged(name) },
 	})
 	c.Supervisor = New(Options{
-		Kernel: c.kernel, Leases: c.keeper, Store: c.kept, Records: records, Templates: []unit.Template{gw},
+		Kernel: c.kernel, Leases: c.keeper, Store: c.kept, Records: records, Templates: templates,
+		Load: func() (Declarations, error) {
+			return Declarations{Templates: exclusiveGateways(), Differ: func(a, b *unit.Spec) []string { return nil }, Commit: func() {}}, nil
+		},
 		Log: slogTo(&c.log), Logs: logs.NewBook(logs.Options{Now: time.Now}),
 	})
 	c.Boot()
-	synctest.Wait()
 	return c
 }
 
@@ -237,6 +250,31 @@ func TestTheOtherTakesOver(t *testing.T) {
 		b.in(4*time.Second, both, unit.Waiting, "up")
 		a.end()
 		b.in(4*time.Second, both, unit.Up, "up")
+		b.end()
+	})
+}
+
+// What a reload makes exclusive is followed, too.
+func TestReloadedTemplatesAreFollowed(t *testing.T) {
+	const coder = unit.Name("gw@coder")
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "state")
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sharing(t, dir), sharing(t, dir)
+		for _, c := range []*sharer{a, b} {
+			if _, err := c.Reload(t.Context(), engine.ReloadRequest{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := a.Create(t.Context(), engine.CreateRequest{Name: coder}); err != nil {
+			t.Fatal(err)
+		}
+		a.in(time.Second, coder, unit.Up, "up")
+		b.in(4*time.Second, coder, unit.Waiting, "up")
+		a.must(a.Stop(t.Context(), coder))
+		a.in(8*time.Second, coder, unit.Down, "down")
+		b.in(0, coder, unit.Down, "down")
+		a.end()
 		b.end()
 	})
 }
