@@ -328,18 +328,14 @@ func TestAReport(t *testing.T) {
 func TestANumberUsedAgain(t *testing.T) {
 	alone(t, surroundings{PID1: true}, func(t *testing.T) {
 		w := newWorld(t)
-		old := w.start(as("fork [ setsid fork [ ignore TERM say deaf sleep ] exit 0 ] say leader exit 0"))
-		deaf := old.hears("deaf")
-		old.ends()
-		old.sweep()
-		within(t, "the report", old.left)
-
-		// A new run gets the number, and leaves an orphan without a mark in its session.
-		useAgain(t, old.pid)
-		heir := w.start(as("fork [ fork [ clear say orphan sleep ] exit 0 ] say leader eof sleep"))
-		if heir.pid != old.pid {
-			t.Fatalf("the new run has pid %d, not %d", heir.pid, old.pid)
-		}
+		var deaf process
+		old, heir := w.inherit("fork [ setsid fork [ ignore TERM say deaf sleep ] exit 0 ] say leader exit 0", func(old *life) {
+			deaf = old.hears("deaf")
+			old.ends()
+			old.sweep()
+			within(t, "the report", old.left)
+			// The new run leaves an orphan without a mark in its session.
+		}, "fork [ fork [ clear say orphan sleep ] exit 0 ] say leader eof sleep")
 		orphan := heir.hears("orphan")
 		mustLive(t, heir.hears("leader"))
 		old.Kill()
@@ -358,14 +354,13 @@ func TestANumberUsedAgain(t *testing.T) {
 func TestADeadHeir(t *testing.T) {
 	alone(t, surroundings{PID1: true}, func(t *testing.T) {
 		w := newWorld(t)
-		old := w.start(as("fork [ setsid fork [ ignore TERM say deaf sleep ] exit 0 ] say leader exit 0"))
-		old.hears("deaf")
-		old.ends()
-		old.sweep()
-		within(t, "the report", old.left)
-		w.look() // from here on nobody has the number
-		useAgain(t, old.pid)
-		heir := w.start(as("fork [ fork [ clear say orphan sleep ] exit 0 ] say leader exit 0"))
+		old, heir := w.inherit("fork [ setsid fork [ ignore TERM say deaf sleep ] exit 0 ] say leader exit 0", func(old *life) {
+			old.hears("deaf")
+			old.ends()
+			old.sweep()
+			within(t, "the report", old.left)
+			w.look() // from here on nobody has the number
+		}, "fork [ fork [ clear say orphan sleep ] exit 0 ] say leader exit 0")
 		orphan := heir.hears("orphan")
 		heir.ends()
 		old.Kill()
@@ -382,10 +377,19 @@ func (w *world) look() {
 	within(w.t, "a look", done)
 }
 
-// useAgain makes the next process get a number.
-func useAgain(t testing.TB, pid int) {
-	t.Helper()
-	must(t, os.WriteFile("/proc/sys/kernel/ns_last_pid", fmt.Append(nil, pid-1), 0))
+// inherit starts a run, has it end as ending does, and starts another one that gets its number.
+func (w *world) inherit(first string, ending func(old *life), second string) (old, heir *life) {
+	w.t.Helper()
+	for range 20 { // a thread that Go makes just then takes the number, too
+		old = w.start(as(first))
+		ending(old)
+		must(w.t, os.WriteFile("/proc/sys/kernel/ns_last_pid", fmt.Append(nil, old.pid-1), 0))
+		if heir = w.start(as(second)); heir.pid == old.pid {
+			return old, heir
+		}
+	}
+	w.t.Fatal("no new run got the number of an old one")
+	return nil, nil
 }
 
 // TestASignalReachesWhoItIsFor: not who has the number by now, be it a leader.
