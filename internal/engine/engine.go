@@ -203,8 +203,10 @@ const (
 type Line struct {
 	Unit unit.Name `json:"unit"`
 	Run  uint64    `json:"run"`
-	// Seq grows by one with every line of the unit, across its runs.
-	Seq    uint64    `json:"seq"`
+	// Seq grows by one with every line of the unit, across its runs, and never goes back: in each life of pintle it begins
+	// with the microseconds since 1970 of that time, so that it also tells the lines of different lives apart.
+	Seq uint64 `json:"seq"`
+	// Time is when pintle read the line, in whole microseconds.
 	Time   time.Time `json:"time"`
 	Stream string    `json:"stream"`
 	// Text is the line without its end; a byte that is not UTF-8 is replaced when it leaves as JSON.
@@ -217,7 +219,16 @@ type Line struct {
 // LogRequest selects lines.
 type LogRequest struct {
 	Name unit.Name
-	// Tail is the number of kept lines to begin with; negative means all of them.
-	Tail   int
+	// Tail is the number of kept lines to begin with, of those that the other fields select; negative means all of them.
+	Tail int
+	// Follow goes on with the lines that come, until ctx ends.
 	Follow bool
+	// After has only lines with a greater Seq be selected: where a reader left off. Zero selects all.
+	After uint64
+	// Since and Until bound the time of lines, both ends included; zero is no bound. Following ends with the first line
+	// that is later than Until.
+	Since, Until time.Time
+	// Run selects the lines of one run: a positive number is the newest run of that number, 0 the newest run of all, -1 the
+	// one before it, and so on. nil selects all. To follow a run ends with its last line.
+	Run *int
 }

@@ -18,8 +18,15 @@ type File struct {
 	Directory string
 	// Size is what a file must not grow over: before the line that would do that, it is set aside.
 	Size int64
-	// Keep is how many of those that were set aside remain.
-	Keep int
+	// Age is after how long a file is set aside all the same; 0: never.
+	Age time.Duration
+	// Keep is how many of those that were set aside remain, and Total how many bytes of them; 0: any number.
+	Keep  int
+	Total int64
+	// Compress has those that were set aside be compressed.
+	Compress bool
+	// Mode is a file's; 0 means 0640.
+	Mode os.FileMode
 	// UID is pintle's own.
 	UID int
 	// As does something with the rights of the unit's user, who may own the directory, and says why not. Where it is nil,
@@ -70,8 +77,15 @@ type file struct {
 	looked time.Time
 }
 
-// write writes whole lines, and returns how many bytes of whole lines it has written. The error is a cause.
-func (f *file) write(r *File, now time.Time, lines []byte) (n int, err error) {
+// place is where lines belong: the run that all of them are of, and the number (engine.Line.Seq) of the first.
+type place struct {
+	run uint64
+	seq uint64
+}
+
+// write writes whole lines that follow each other, and returns how many bytes of whole lines it has written. The error
+// is a cause.
+func (f *file) write(r *File, now time.Time, at place, lines []byte) (n int, err error) {
 	if err := f.ready(r, now); err != nil {
 		return 0, err
 	}

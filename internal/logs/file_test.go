@@ -59,7 +59,7 @@ func kept(t testing.TB, f File) (*Book, *Journal, *hand) {
 	b := NewBook(Options{Now: h.now, Changed: h.tell})
 	j := b.Journal(name)
 	f.UID = os.Geteuid()
-	j.WriteTo(&f)
+	j.Configure(Output{File: &f})
 	return b, j, h
 }
 
@@ -300,9 +300,9 @@ func TestAnotherRule(t *testing.T) {
 	dir := scratch(t)
 	b, j, _ := kept(t, File{Directory: dir + "/a", Size: 4000, Keep: 5})
 	say(j, "a")
-	j.WriteTo(&File{Directory: dir + "/b", Size: 4000, Keep: 5, UID: os.Geteuid()})
+	j.Configure(Output{File: &File{Directory: dir + "/b", Size: 4000, Keep: 5, UID: os.Geteuid()}})
 	say(j, "b")
-	j.WriteTo(nil)
+	j.Configure(Output{})
 	say(j, "nowhere")
 	eventually(t, "it is closed", func() bool { return !isOpen(t, dir) })
 	for which, want := range map[string]string{"/a": "out a\n", "/b": "out b\n"} {

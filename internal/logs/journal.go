@@ -43,8 +43,22 @@ func (j *Journal) Note(run uint64, text string) {
 	}
 }
 
-// WriteTo has the lines from now on be written to files, or to none where f is nil. It waits for nothing.
-func (j *Journal) WriteTo(f *File) {
+// Output is what becomes of a unit's lines. The zero value keeps them in a ring of the book's size, and shows them on
+// its console.
+type Output struct {
+	// RingBytes bounds the memory that the lines take; 0 means Options.RingBytes.
+	RingBytes int
+	// Console is how the console shows them; empty means unit.ConsolePrefixed. With Wait, who writes them waits for it.
+	Console unit.ConsoleFormat
+	Wait    bool
+	// File is the rule by which they are kept in files; nil: in none. With Drop, who writes them never waits for those.
+	File *File
+	Drop bool
+}
+
+// Configure has all that hold for the lines from now on. It waits for nothing.
+func (j *Journal) Configure(o Output) {
+	f := o.File
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.sink.Load()

@@ -129,7 +129,7 @@ func (s *sink) round() bool {
 			*batch = append(*batch, line...)
 		}
 	}
-	n, err := s.file.write(&rule, now, *batch)
+	n, err := s.file.write(&rule, now, place{}, *batch)
 	rest := lines((*batch)[n:])
 	s.book.spare(batch)
 	if err != nil {

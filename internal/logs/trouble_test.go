@@ -149,12 +149,12 @@ func TestSlowDisk(t *testing.T) {
 	answer := make(chan struct{})
 	b := NewBook(Options{})
 	slow, fast := b.Journal("slow"), b.Journal("fast")
-	slow.WriteTo(&File{Directory: dir + "/slow", Size: 1 << 30, Keep: 2, UID: os.Geteuid(), As: func(do func()) error {
+	slow.Configure(Output{File: &File{Directory: dir + "/slow", Size: 1 << 30, Keep: 2, UID: os.Geteuid(), As: func(do func()) error {
 		<-answer
 		do()
 		return nil
-	}})
-	fast.WriteTo(&File{Directory: dir + "/fast", Size: 1 << 20, Keep: 2, UID: os.Geteuid()})
+	}}})
+	fast.Configure(Output{File: &File{Directory: dir + "/fast", Size: 1 << 20, Keep: 2, UID: os.Geteuid()}})
 	r, w := pipe(t)
 	slow.Capture(1, engine.Stdout, r)
 	written := make(chan error)
@@ -210,10 +210,10 @@ func TestEndOfASlowDisk(t *testing.T) {
 	answer := make(chan struct{})
 	b := NewBook(Options{})
 	j := b.Journal(name)
-	j.WriteTo(&File{Directory: dir, Size: 1 << 20, Keep: 2, UID: os.Geteuid(), As: func(do func()) error {
+	j.Configure(Output{File: &File{Directory: dir, Size: 1 << 20, Keep: 2, UID: os.Geteuid(), As: func(do func()) error {
 		<-answer
 		return errors.New("no")
-	}})
+	}}})
 	j.Note(1, "last words")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()

@@ -19,11 +19,11 @@ func (s *Supervisor) keepOutput(u *record, old *unit.Spec) {
 	switch {
 	case reflect.DeepEqual(old.Log, spec.Log) && (spec.Log == nil || old.User == spec.User):
 	case spec.Log == nil:
-		s.o.Logs.Journal(spec.Name).WriteTo(nil)
+		s.o.Logs.Journal(spec.Name).Configure(logs.Output{})
 	default:
-		s.o.Logs.Journal(spec.Name).WriteTo(&logs.File{
+		s.o.Logs.Journal(spec.Name).Configure(logs.Output{File: &logs.File{
 			Directory: spec.Log.Directory, Size: spec.Log.Size, Keep: spec.Log.Keep,
 			UID: os.Geteuid(), As: asUser(s.o.Accounts, spec.User),
-		})
+		}})
 	}
 }

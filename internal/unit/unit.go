@@ -89,21 +89,6 @@ type Spec struct {
 	Log *Log
 }
 
-// Log says in which files the output of a unit is kept.
-type Log struct {
-	// Directory is absolute.
-	Directory string
-	// Size is what a file must not grow over, in bytes; Keep is how many full ones remain beside the one that is written to.
-	Size int64
-	Keep int
-}
-
-// Defaults for what a configuration does not say of files of output.
-const (
-	DefaultLogSize = 1_000_000
-	DefaultLogKeep = 10
-)
-
 // EnvFile is a file with environment variables.
 type EnvFile struct {
 	Path string
