@@ -15,6 +15,8 @@ type assembler struct {
 	*report
 	// defined has every unit's name and where it stands.
 	defined map[string]Position
+	// logs has what holds for the output of units that do not say.
+	logs *logSection
 	// dependents are the units with dependencies, which are checked when all units are known.
 	dependents []dependent
 }
@@ -36,6 +38,7 @@ func assemble(documents []*document, r *report) *Config {
 		StateDirectory: d.StateDirectory.text,
 		StopTimeout:    d.StopTimeout.or(DefaultStopTimeout),
 	}
+	c.Log = a.containerLog(d.Log) // first: units need its defaults
 	c.Main = a.main(d.Main, c.StopTimeout)
 	for _, u := range units {
 		if !a.define(u.key) {
@@ -78,6 +81,11 @@ func (a *assembler) merge(documents []*document) (document, []declared) {
 			a.again("governor", all.Governor.At, d.Governor.At)
 		} else if d.Governor != nil {
 			all.Governor = d.Governor
+		}
+		if d.Log != nil && all.Log != nil {
+			a.again("log", all.Log.At, d.Log.At)
+		} else if d.Log != nil {
+			all.Log = d.Log
 		}
 		if d.Role.given() && all.Role.given() {
 			a.again("role", all.Role.at, d.Role.at)

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"path"
-	"slices"
 	"strings"
 
 	"pintle/internal/unit"
@@ -31,7 +29,6 @@ func (a *assembler) supervised(path string, s *supervised) unit.Spec {
 	spec.StartTimeout = s.StartTimeout.d
 	spec.Liveness = a.liveness(path+".liveness", s.Liveness)
 	spec.Watchdog = s.Watchdog.d
-	spec.Log = a.log(path+".log", s.Log)
 	if h := s.OnHang; h != nil {
 		spec.OnHang = &unit.OnHang{Signal: h.Signal.sig, Wait: h.Wait.or(unit.DefaultHangWait)}
 		if s.Liveness == nil && !s.Watchdog.given() && !s.Watchdog.wrong {
@@ -45,6 +42,7 @@ func (a *assembler) supervised(path string, s *supervised) unit.Spec {
 func (a *assembler) judged(path string, j *judged, spec *unit.Spec) {
 	spec.ExitRules = a.exitRules(path, j.ExitCodes)
 	spec.Backoff = a.backoff(path+".backoff", j.Backoff)
+	spec.Log = a.log(path+".log", j.Log)
 	for _, k := range keysOf(a.report, j.Labels) {
 		if k.text == "" {
 			a.failf(k.at, "cannot use %s.labels: a label has no name", path)
@@ -171,24 +169,6 @@ func (a *assembler) liveness(path string, l *livenessSection) *unit.Liveness {
 		Failures:    l.Failures.or(unit.DefaultLivenessFailures),
 		Successes:   l.Successes.or(unit.DefaultLivenessSuccesses),
 	}
-}
-
-// log fills the defaults in.
-func (a *assembler) log(at string, l *logSection) *unit.Log {
-	if l == nil {
-		return nil
-	}
-	out := &unit.Log{Directory: path.Clean(l.Directory.text), Size: unit.DefaultLogSize, Keep: unit.DefaultLogKeep}
-	if slices.Contains(strings.Split(l.Directory.text, "/"), "..") {
-		a.failf(l.Directory.at, `cannot use %s.directory: %s has a ".."`, at, l.Directory.shown())
-	}
-	if r := l.Rotate; r != nil {
-		out.Keep = r.Keep.or(out.Keep)
-		if r.Size.given() {
-			out.Size = r.Size.n
-		}
-	}
-	return out
 }
 
 func (a *assembler) check(path string, c *check) unit.Check {

@@ -17,7 +17,7 @@ func (a *assembler) template(name string, t *templateSection, role string) unit.
 	}
 	out.Spec.Kind = unit.Instance
 	a.depends(dependent{name: name, template: true, path: path + ".depends_on", on: t.DependsOn})
-	if l := t.Log; l != nil && l.Directory.given() && !named(l.Directory.text) {
+	if l := t.Log; l != nil && l.Directory.text != "" && !named(l.Directory.text) {
 		a.failf(l.Directory.at, "cannot use %s.log.directory: %s has no %%i, and would be every instance's", path, l.Directory.shown())
 	}
 	in := t.Instances
@@ -33,13 +33,7 @@ func (a *assembler) template(name string, t *templateSection, role string) unit.
 	if in.Initial.given() {
 		out.Initial = in.Initial.text
 	}
-	for _, m := range in.Managers {
-		if m.group {
-			out.Managers.Groups = append(out.Managers.Groups, m.name)
-		} else {
-			out.Managers.Users = append(out.Managers.Users, m.name)
-		}
-	}
+	out.Managers = managers(in.Managers)
 	out.Discover, out.BootReport = discovery(in.Discover), in.BootReport.text
 	out.IntentFrom = a.intentFrom(path+".instances.intent_from", in.IntentFrom, out.Discover)
 	allowed := quote(out.Names.String())
@@ -69,11 +63,15 @@ func (a *assembler) template(name string, t *templateSection, role string) unit.
 			out.Overrides = map[string]unit.Override{}
 		}
 		o := t.Overrides[k]
-		out.Overrides[k.text] = unit.Override{
+		override := unit.Override{
 			Command:     a.command(at.path+".command", o.Command),
 			Environment: a.environment(at.path, o.Environment),
 			IntentFile:  o.IntentFile.text,
 		}
+		if o.Log != nil {
+			override.Log = a.log(at.path+".log", o.Log, t.Log)
+		}
+		out.Overrides[k.text] = override
 		if o.IntentFile.given() && in.IntentFrom == nil {
 			a.failf(o.IntentFile.at, "cannot use %s.intent_file: the template has no instances.intent_from", at.path)
 		}

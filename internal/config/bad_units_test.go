@@ -152,7 +152,7 @@ func TestErrorsOfUnits(t *testing.T) {
 		{oneshot("backoff: {max: 1ms}"), `4:20: cannot use oneshots.web.backoff.max: it is shorter than the default of initial, 250ms`},
 		{oneshot("stop_signal: [INT, {signal: TERM, after: 10s}]"), `4:46: cannot use oneshots.web.stop_signal[1].after: the default of stop_grace_period is over by then`},
 		{oneshot(`umask: "8"`), `4:12: cannot use oneshots.web.umask: "8" is no octal mask such as 0027`},
-		{oneshot("log: {}"), `4:5: cannot use oneshots.web.log: there is no such key`},
+		{oneshot("give_up: {}"), `4:5: cannot use oneshots.web.give_up: there is no such key`},
 		{"oneshots: {web: {}}\n", `1:12: cannot use oneshots.web: it has no up`},
 		{"oneshots: {web: {up: [\"\"]}}\n", `1:23: cannot use oneshots.web.up: its first word, the program, is empty`},
 		{"oneshots: {main: {up: [a]}}\n", `1:12: cannot use name "main": it is the main program's`},

@@ -22,6 +22,7 @@
 package config
 
 import (
+	"path"
 	"slices"
 	"time"
 
@@ -41,12 +42,34 @@ type Config struct {
 	Prepare unit.Prepare
 	// Governor bounds what all units do together; no field of it is zero.
 	Governor unit.Governor
+	// Log is what holds for the output of all units; what holds for each is in its Spec.
+	Log Log
 	// Role is what this container is among those that share the state directory; empty where nobody says.
 	Role string
 	// StateDirectory is absolute; empty means that state is kept in memory only.
 	StateDirectory string
 	// StopTimeout is the budget of a whole stop.
 	StopTimeout time.Duration
+}
+
+// Log is what holds for the output of the container as a whole.
+type Log struct {
+	// Console is how pintle's own words are shown.
+	Console unit.ConsoleFormat
+	// Readers may read the output of every unit, beside those who may manage it.
+	Readers unit.Managers
+	// Secrets are the names of environment variables whose values nobody is to read, or patterns for names (path.Match).
+	Secrets []string
+	// Socket is where syslog(3) is heard; empty for nowhere.
+	Socket string
+}
+
+// Secret tells whether an environment variable is among Secrets.
+func (l *Log) Secret(name string) bool {
+	return slices.ContainsFunc(l.Secrets, func(pattern string) bool {
+		match, _ := path.Match(pattern, name) // it was checked when it was loaded
+		return match
+	})
 }
 
 // Main is the main program. Its Spec.Command is empty where the container's arguments are the command.

@@ -24,6 +24,15 @@ func stop(sig unit.Signal, grace time.Duration) unit.Stop {
 	return unit.Stop{Signals: []unit.StopSignal{{Signal: sig}}, Target: unit.TargetGroup, Grace: grace}
 }
 
+// kept is what becomes of output by the defaults, in files or in none.
+func kept(directory string) *unit.Log {
+	l := &unit.Log{Directory: directory, Memory: unit.DefaultLogMemory, Console: unit.ConsolePrefixed}
+	if directory != "" {
+		l.Mode, l.Size, l.Keep = unit.DefaultLogMode, unit.DefaultLogSize, unit.DefaultLogKeep
+	}
+	return l
+}
+
 // The reference configuration of DESIGN.md loads, and means what it says.
 func TestReference(t *testing.T) {
 	t.Parallel()
@@ -54,6 +63,7 @@ func TestReference(t *testing.T) {
 			Backoff:   unit.DefaultBackoff, StableAfter: unit.DefaultStableAfter, OnFailure: unit.FailureIgnore,
 			Readiness: &unit.Readiness{Check: unit.Check{TCP: "127.0.0.1:9200"}, Period: 500 * time.Millisecond, Timeout: time.Second},
 			Stop:      stop(unit.SIGTERM, 10*time.Second),
+			Log:       kept(""),
 		}},
 		Templates: []unit.Template{{
 			Name: "gateway",
@@ -63,7 +73,7 @@ func TestReference(t *testing.T) {
 				ExitRules: unit.ExitRules{{Code: 75}: unit.VerdictRestart, {Code: 78}: unit.VerdictFail},
 				Backoff:   unit.DefaultBackoff, StableAfter: unit.DefaultStableAfter, OnFailure: unit.FailureIgnore,
 				Stop: stop(unit.SIGTERM, 20*time.Second), Exclusive: true,
-				Log: &unit.Log{Directory: "/opt/data/logs/gateways/%i", Size: 1_000_000, Keep: 10},
+				Log: kept("/opt/data/logs/gateways/%i"),
 			},
 			Names: pattern, Managers: unit.Managers{Users: []string{"hermes"}}, Max: 64,
 			Always: []string{"default"}, Initial: "down",
@@ -88,6 +98,7 @@ func TestReference(t *testing.T) {
 			Files: []unit.PreparedFile{{Path: "/opt/data/.env", Copy: "/opt/hermes/env.example", Owner: "hermes", Mode: 0o600}},
 		},
 		Governor:       unit.DefaultGovernor,
+		Log:            Log{Console: unit.ConsolePrefixed},
 		StateDirectory: "/opt/data/.pintle",
 		StopTimeout:    9 * time.Second,
 	}
@@ -236,7 +247,9 @@ prepare:
 		b.Labels["tier"] != "web" || !cmp.Equal(b.ExitRules, unit.ExitRules{{Signal: 15}: "done", {Code: 9}: "fail"}) {
 		t.Errorf("services are %+v", c.Services)
 	}
-	if diff := cmp.Diff(&unit.Log{Directory: "/l/%i", Size: 2 << 30, Keep: 1}, c.Services[0].Log); diff != "" {
+	log := kept("/l/%i")
+	log.Size, log.Keep = 2<<30, 1
+	if diff := cmp.Diff(log, c.Services[0].Log); diff != "" {
 		t.Errorf("log, want -, got +:\n%s", diff)
 	}
 	one := c.Templates[1]
@@ -273,7 +286,7 @@ services:
 	if err := c.Show(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"PASSWORD: \"***\"", "enabled: false  # HERMES_DASHBOARD is not set", "stop_grace_period: 20s", "log: {directory: \"/opt/da$$ta/logs/gateways/%i\", rotate: {size: 1MB, keep: 10}}"} {
+	for _, want := range []string{"PASSWORD: \"***\"", "enabled: false  # HERMES_DASHBOARD is not set", "stop_grace_period: 20s", "directory: \"/opt/da$$ta/logs/gateways/%i\"\n", "rotate: {size: 1MB, age: never, keep: 10, total: unlimited, compress: none}"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("Show does not say %s:\n%s", want, &out)
 		}

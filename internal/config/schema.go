@@ -18,6 +18,7 @@ type document struct {
 	Templates      map[key]templateSection `yaml:"templates"`
 	Prepare        *prepareSection         `yaml:"prepare"`
 	Governor       *governorSection        `yaml:"governor"`
+	Log            *containerLogSection    `yaml:"log"`
 	Role           role                    `yaml:"role"`
 	StateDirectory directory               `yaml:"state_directory"`
 	StopTimeout    duration                `yaml:"stop_timeout"`
@@ -66,6 +67,7 @@ type judged struct {
 	ExitCodes map[key]oneOf[verdictWords] `yaml:"exit_codes"`
 	Backoff   *backoffSection             `yaml:"backoff"`
 	Labels    map[key]word                `yaml:"labels"`
+	Log       *logSection                 `yaml:"log"`
 }
 
 // supervised is what services and templates have.
@@ -83,7 +85,6 @@ type supervised struct {
 	Liveness     *livenessSection      `yaml:"liveness"`
 	Watchdog     positive              `yaml:"watchdog"`
 	OnHang       *onHangSection        `yaml:"on_hang"`
-	Log          *logSection           `yaml:"log"`
 }
 
 type backoffSection struct {
@@ -166,6 +167,7 @@ type overrideSection struct {
 	Command     argv         `yaml:"command"`
 	Environment map[key]word `yaml:"environment"`
 	IntentFile  file         `yaml:"intent_file"`
+	Log         *logSection  `yaml:"log"`
 }
 
 type discoverSection struct {
@@ -182,14 +184,31 @@ type intentFromSection struct {
 	Up    oneOrMore[word] `yaml:"up,required"`
 }
 
+// logSection is what becomes of a unit's output; in the container's own, of every unit's whose own does not say.
 type logSection struct {
-	Directory file           `yaml:"directory,required"`
-	Rotate    *rotateSection `yaml:"rotate"`
+	Directory directory            `yaml:"directory"`
+	Mode      logMode              `yaml:"mode"`
+	Rotate    rotateSection        `yaml:"rotate"`
+	Overflow  oneOf[overflowWords] `yaml:"overflow"`
+	Memory    size[memories]       `yaml:"memory"`
+	Console   console              `yaml:"console"`
 }
 
 type rotateSection struct {
-	Size size            `yaml:"size"`
-	Keep whole[archives] `yaml:"keep"`
+	At       Position
+	Size     size[files]          `yaml:"size"`
+	Age      age                  `yaml:"age"`
+	Keep     bound[archives]      `yaml:"keep"`
+	Total    total                `yaml:"total"`
+	Compress oneOf[compressWords] `yaml:"compress"`
+}
+
+type containerLogSection struct {
+	At Position
+	logSection
+	Readers []manager    `yaml:"readers"`
+	Secrets []secretName `yaml:"secrets"`
+	Socket  socket       `yaml:"socket"`
 }
 
 type prepareSection struct {
@@ -226,8 +245,8 @@ type preparedFile struct {
 
 type governorSection struct {
 	At     Position
-	Starts bound `yaml:"starts"`
-	Storm  storm `yaml:"storm"`
+	Starts bound[atLeastOne] `yaml:"starts"`
+	Storm  storm             `yaml:"storm"`
 }
 
 type stormSection struct {

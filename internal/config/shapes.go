@@ -63,6 +63,16 @@ func (v *ulimit) from(d *decoder, n ast.Node, at place) {
 	}
 }
 
+// console is a format, or a mapping that also says whether who writes waits.
+type console struct {
+	Format oneOf[consoleWords] `yaml:"format"`
+	Wait   flag                `yaml:"wait"`
+}
+
+func (v *console) from(d *decoder, n ast.Node, at place) {
+	d.short(n, at, v, &v.Format)
+}
+
 // storm is a mapping, or the word off.
 type storm struct {
 	off oneOf[offWords]

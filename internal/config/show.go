@@ -39,6 +39,7 @@ func (c *Config) Show(w io.Writer) error {
 	}
 	p.prepare(&c.Prepare)
 	p.governor(c.Governor)
+	p.containerLog(&c.Log)
 	p.text(0, "role", c.Role)
 	if c.StateDirectory != "" {
 		p.line(0, "state_directory: %s", plain(c.StateDirectory))
@@ -92,13 +93,7 @@ func (p *printer) template(level int, t *unit.Template) {
 	p.spec(level, &t.Spec)
 	p.line(level, "instances:")
 	p.line(level+1, "names: %s", plain(t.Names.String()))
-	managers := slices.Clone(t.Managers.Users)
-	for _, g := range t.Managers.Groups {
-		managers = append(managers, "group:"+g)
-	}
-	if len(managers) > 0 {
-		p.line(level+1, "managers: %s", flowList(managers))
-	}
+	p.managers(level+1, "managers", t.Managers)
 	p.line(level+1, "max: %d", t.Max)
 	if len(t.Always) > 0 {
 		p.line(level+1, "always: %s", flowList(t.Always))
@@ -127,6 +122,9 @@ func (p *printer) template(level int, t *unit.Template) {
 		}
 		p.environment(level+2, o.Environment)
 		p.text(level+2, "intent_file", o.IntentFile)
+		if o.Log != nil {
+			p.log(level+2, o.Log)
+		}
 	}
 }
 

@@ -86,6 +86,7 @@ func (p *printer) judged(level int, s *unit.Spec) {
 	b := s.Backoff
 	p.line(level, "backoff: {initial: %s, max: %s, factor: %s, jitter: %s}", readable(b.Initial), readable(b.Max), decimal(b.Factor), decimal(b.Jitter))
 	p.mapping(level, "labels", s.Labels)
+	p.log(level, s.Log)
 }
 
 // supervised writes what only services and templates have.
@@ -121,9 +122,6 @@ func (p *printer) supervised(level int, s *unit.Spec) {
 	p.duration(level, "watchdog", s.Watchdog)
 	if h := s.OnHang; h != nil {
 		p.line(level, "on_hang: {signal: %s, wait: %s}", signalWord(h.Signal), readable(h.Wait))
-	}
-	if l := s.Log; l != nil {
-		p.line(level, "log: {directory: %s, rotate: {size: %s, keep: %d}}", plain(l.Directory), sizeWord(l.Size), l.Keep)
 	}
 }
 

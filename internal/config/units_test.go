@@ -148,7 +148,7 @@ func TestEverything(t *testing.T) {
 			Signals: []unit.StopSignal{{Signal: 2}, {Signal: 15, After: 5 * time.Second}, {Signal: 40, After: 8 * time.Second}},
 			Command: []string{"web", "stop"}, Target: unit.TargetSet, Grace: 20 * time.Second, GraceMax: time.Minute,
 		},
-		Labels: map[string]string{"tier": "web"},
+		Labels: map[string]string{"tier": "web"}, Log: kept(""),
 	}
 	if diff := cmp.Diff(web, c.Services[0], compareConfigs); diff != "" {
 		t.Errorf("the service, want -, got +:\n%s", diff)
@@ -161,12 +161,12 @@ func TestEverything(t *testing.T) {
 		ExitRules: unit.ExitRules{{Code: 3}: "done"}, Backoff: unit.BackoffRule{Initial: 250 * time.Millisecond, Max: 2 * time.Second, Factor: 2, Jitter: 0.1},
 		GiveUp: unit.GiveUp{After: 4}, OnFailure: unit.FailureIgnore, StartTimeout: 2 * time.Minute,
 		Stop:   unit.Stop{Signals: []unit.StopSignal{{Signal: 1}}, Target: unit.TargetSet, Grace: 3 * time.Second},
-		Labels: map[string]string{"a": "b"},
+		Labels: map[string]string{"a": "b"}, Log: kept(""),
 	}
 	db := unit.Spec{
 		Name: "db", Kind: unit.Oneshot, Enabled: unit.Switch{On: true}, Command: []string{"db"}, Restart: unit.RestartOnFailure,
 		Backoff: unit.DefaultBackoff, GiveUp: unit.GiveUp{After: 1}, OnFailure: unit.FailureStopContainer, Required: true,
-		Stop: stop(unit.SIGTERM, unit.DefaultStopGracePeriod),
+		Stop: stop(unit.SIGTERM, unit.DefaultStopGracePeriod), Log: kept(""),
 	}
 	if diff := cmp.Diff([]unit.Spec{db, migrate}, c.Oneshots, compareConfigs); diff != "" {
 		t.Errorf("the oneshots, want -, got +:\n%s", diff)

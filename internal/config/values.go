@@ -137,7 +137,7 @@ type lasting struct {
 const maxLasting = 366 * 24 * time.Hour
 
 func (v *lasting) check() error {
-	d, err := time.ParseDuration(v.text)
+	d, err := parseDays(v.text)
 	switch {
 	case err != nil || d < 0:
 		return fmt.Errorf("%s is no duration such as 30m or 168h", v.shown())
@@ -146,6 +146,23 @@ func (v *lasting) check() error {
 	}
 	v.d = d
 	return nil
+}
+
+// parseDays is time.ParseDuration, which has no days, with days before the rest: 7d, 1d12h.
+func parseDays(text string) (time.Duration, error) {
+	number, rest, days := strings.Cut(text, "d")
+	if !days {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || rest == "" {
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	d, err := time.ParseDuration(rest)
+	if d < 0 {
+		return d, err
+	}
+	return time.Duration(n)*24*time.Hour + d, err
 }
 
 // positive is a length of time that is not zero.
@@ -163,53 +180,6 @@ func (v *positive) check() error {
 
 // maxID is the largest uid; the number above it means "no change" to chown(2).
 const maxID = 1<<32 - 2
-
-// size is a number of bytes: 1MB is 1000 times 1000 of them, 1MiB 1024 times 1024.
-type size struct {
-	scalar
-	n int64
-}
-
-// units of sizes, the greater before the smaller.
-var sizes = []struct {
-	name  string
-	bytes int64
-}{{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"kB", 1e3}, {"KB", 1e3}, {"B", 1}}
-
-func (v *size) check() error {
-	digits := strings.TrimRight(v.text, "BiKkMG")
-	n, err := strconv.ParseUint(digits, 10, 31)
-	name := v.text[len(digits):]
-	i := slices.IndexFunc(sizes, func(u struct {
-		name  string
-		bytes int64
-	}) bool {
-		return u.name == name
-	})
-	switch {
-	case err == nil && name == "":
-		return fmt.Errorf("%s has no unit; write a size such as 64KiB or 1MB", v.shown())
-	case err != nil || i < 0:
-		return fmt.Errorf("%s is no size such as 64KiB or 1MB", v.shown())
-	}
-	if v.n = int64(n) * sizes[i].bytes; v.n < leastSize {
-		return fmt.Errorf("%s is less than 4KB", v.shown())
-	}
-	return nil
-}
-
-// leastSize is that of a file of output: a smaller one would be set aside all the time.
-const leastSize = 4000
-
-// sizeWord is a size in the greatest unit of which it is a whole number.
-func sizeWord(n int64) string {
-	for _, u := range sizes {
-		if n%u.bytes == 0 {
-			return strconv.FormatInt(n/u.bytes, 10) + u.name
-		}
-	}
-	return strconv.FormatInt(n, 10) + "B"
-}
 
 // flag is a boolean: the words of YAML 1.1 and of Docker's users, in any case. Empty is
 // false, so that an empty variable is an unset one.

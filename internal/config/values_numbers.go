@@ -58,22 +58,24 @@ func (v *whole[S]) or(n int) int {
 // count is a number of things.
 type count = whole[counts]
 
-// bound is a number of things, or "unlimited", which is -1.
-type bound struct {
+// bound is a whole number in a range, or "unlimited", which is -1.
+type bound[S span] struct {
 	scalar
 	n int
 }
 
 const unlimited = "unlimited"
 
-func (v *bound) check() error {
+func (v *bound[S]) check() error {
 	if v.text == unlimited {
 		v.n = -1
 		return nil
 	}
-	number := whole[atLeastOne]{scalar: v.scalar}
+	number := whole[S]{scalar: v.scalar}
 	if number.check() != nil {
-		return fmt.Errorf("%s is neither a whole number from 1 to %d nor %s", v.shown(), maxCount, unlimited)
+		var s S
+		low, high := s.span()
+		return fmt.Errorf("%s is neither a whole number from %d to %d nor %s", v.shown(), low, high, unlimited)
 	}
 	v.n = number.n
 	return nil

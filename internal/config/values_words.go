@@ -66,6 +66,14 @@ func (v *oneOf[W]) check() error {
 	return fmt.Errorf("%s is not %s", v.shown(), listed(words, "or"))
 }
 
+// or is the word, or another one where the file has none.
+func (v *oneOf[W]) or(word string) string {
+	if v.given() {
+		return v.text
+	}
+	return word
+}
+
 // listed joins words as a sentence does: "a, b or c".
 func listed(words []string, conjunction string) string {
 	last := len(words) - 1

@@ -9,6 +9,7 @@
 package unit
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -162,6 +163,8 @@ type Override struct {
 	Environment map[string]string
 	// IntentFile is its file of the template's IntentFrom.
 	IntentFile string
+	// Log is what becomes of its output, all of it; nil: what becomes of the template's.
+	Log *Log
 }
 
 // DefaultMax is the largest number of instances of a template that does not say.
@@ -188,6 +191,7 @@ func (t *Template) Instantiate(instance string) (Spec, error) {
 			environment = map[string]string{}
 		}
 		maps.Copy(environment, o.Environment)
+		s.Log = cmp.Or(o.Log, s.Log)
 	}
 	expand := strings.NewReplacer("%%", "%", "%i", instance)
 	s.Command = replaceAll(expand, command)
@@ -215,7 +219,7 @@ func (t *Template) Instantiate(instance string) (Spec, error) {
 	for i := range s.DependsOn {
 		s.DependsOn[i].On = Name(expand.Replace(string(s.DependsOn[i].On)))
 	}
-	if s.Log != nil {
+	if s.Log != nil && s.Log.Directory != "" {
 		l := *s.Log
 		l.Directory = expand.Replace(l.Directory)
 		s.Log = &l
