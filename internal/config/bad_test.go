@@ -26,7 +26,7 @@ type mistake struct{ text, want string }
 func checkMistakes(t *testing.T, tests []mistake) {
 	t.Helper()
 	const secret = "secretvalue"
-	env := []string{"SET=" + secret, "EMPTY=", "NUL=a\x00b", "LONG=77m", "MANY=7777777"}
+	env := []string{"SET=" + secret, "EMPTY=", "NUL=a\x00b", "LONG=77m", "MANY=7777777", "HUGE=77MB"}
 	for _, test := range tests {
 		_, err := fromText(env, test.text)
 		if err == nil {
@@ -39,7 +39,7 @@ func checkMistakes(t *testing.T, tests []mistake) {
 		if got := strings.ReplaceAll(err.Error(), "a.yaml:", ""); got != strings.ReplaceAll(test.want, "a.yaml:", "") {
 			t.Errorf("%.200q:\n got %s\nwant %s", test.text, got, test.want)
 		}
-		if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "77m") || strings.Contains(err.Error(), "7777777") {
+		if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "77m") || strings.Contains(err.Error(), "77MB") || strings.Contains(err.Error(), "7777777") {
 			t.Errorf("%.200q: the error prints a variable's value: %s", test.text, err)
 		}
 	}

@@ -115,6 +115,8 @@ func FuzzLoad(f *testing.F) {
 		service("stop_signal: [INT, {signal: 40, after: 1s}]"), service("capabilities: []"), service("ulimits: {core: -1, nproc: {soft: 1, hard: 2}}"),
 		service("env_file: [/a, {path: /b, required: no}]"), service("backoff: {max: 1ms, jitter: 1e-3}"), oneshot("down: [a]\n    retries: 3"),
 		"governor: {starts: unlimited, storm: off}", "governor: {storm: {share: 0x1p-1, least: 3}}",
+		logging, service("log: {directory: /l, rotate: {age: 1d1h1ns, total: 1GiB}}"), template("log: {directory: /%i}\n    overrides: {a: {log: {directory: \"\"}}}"),
+		service("log: {console: {wait: 1}}") + "log: {rotate: {keep: unlimited, total: 4KB, size: 4KB}, secrets: [\"[^a]\"], socket: /}",
 	} {
 		f.Add(seed)
 	}

@@ -51,9 +51,5 @@ func (p *printer) log(level int, l *unit.Log) {
 		p.line(level+1, "overflow: %s", overflow)
 	}
 	p.line(level+1, "memory: %s", sizeWord(l.Memory))
-	if l.ConsoleWait {
-		p.line(level+1, "console: {format: %s, wait: true}", l.Console)
-	} else {
-		p.line(level+1, "console: %s", l.Console)
-	}
+	p.line(level+1, "console: {format: %s, wait: %t}", l.Console, l.ConsoleWait)
 }
