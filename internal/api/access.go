@@ -18,6 +18,8 @@ const (
 	// no instance has no managers, so that it is the owners' alone. It is the
 	// zero value: an endpoint that declares nothing is closed.
 	manager access = iota
+	// reader: those, and who may read the output of every unit.
+	reader
 	// owner: owners alone. For what is about the container as a whole.
 	owner
 	// anyone: whoever reaches the socket. What he sees is redacted where he is no manager.
@@ -29,6 +31,7 @@ const (
 type policy struct {
 	uid      int // pintle's own
 	managers func(template string) (unit.Managers, bool)
+	readers  func() unit.Managers
 	accounts account.Database
 }
 
@@ -48,22 +51,37 @@ func (p *policy) admit(who peer, verb string) error {
 // permit returns nil where who may do verb to the unit name, else an error of
 // kind engine.Denied that names the rule.
 func (p *policy) permit(who peer, verb string, name unit.Name) error {
-	if p.owner(who.uid) {
+	return p.judge(who, verb, name, unit.Managers{})
+}
+
+// permitRead is permit for the output of the unit, which the container's readers may have too.
+func (p *policy) permitRead(who peer, verb string, name unit.Name) error {
+	return p.judge(who, verb, name, p.readers())
+}
+
+// judge is permit where others may, too.
+func (p *policy) judge(who peer, verb string, name unit.Name, readers unit.Managers) error {
+	if p.owner(who.uid) || p.manages(who, readers) {
 		return nil
+	}
+	owners, nor := p.owners(), ""
+	if len(readers.Users)+len(readers.Groups) > 0 {
+		owners += fmt.Sprintf(" and log.readers (%s)", readers)
+		nor = fmt.Sprintf(", nor among log.readers (%s)", readers)
 	}
 	template := name.Template()
 	if template == "" {
 		return engine.Errorf(engine.Denied, "cannot %s %s: uid %d may not: only %s may, because %s is no instance of a template",
-			verb, name, who.uid, p.owners(), name)
+			verb, name, who.uid, owners, name)
 	}
 	m, ok := p.managers(template)
 	if !ok {
 		return engine.Errorf(engine.Denied, "cannot %s %s: uid %d may not: only %s may, because there is no template %s",
-			verb, name, who.uid, p.owners(), template)
+			verb, name, who.uid, owners, template)
 	}
 	if !p.manages(who, m) {
-		return engine.Errorf(engine.Denied, "cannot %s %s: uid %d is not among the managers of template %s (%s)",
-			verb, name, who.uid, template, m)
+		return engine.Errorf(engine.Denied, "cannot %s %s: uid %d is not among the managers of template %s (%s)%s",
+			verb, name, who.uid, template, m, nor)
 	}
 	return nil
 }

@@ -47,14 +47,16 @@ func sample() *fake {
 	}
 }
 
-// rules: the template gateway is managed by a user and a group, by name; worker by a uid.
+// rules: the template gateway is managed by a user and a group, by name; worker by a uid. Of all units, a user and a group
+// may read the output.
 func rules(t testing.TB) Options {
 	t.Helper()
 	dir := t.TempDir()
 	accounts := account.Database{Passwd: filepath.Join(dir, "passwd"), Group: filepath.Join(dir, "group")}
-	write(t, accounts.Passwd, "root:x:0:0::/:\nkeeper:x:10000:10000::/:\n")
-	write(t, accounts.Group, "root:x:0:\ncrew:x:20000:somebody\n")
-	return Options{UID: ownUID, Accounts: accounts, Managers: func(template string) (unit.Managers, bool) {
+	write(t, accounts.Passwd, "root:x:0:0::/:\nkeeper:x:10000:10000::/:\nauditor:x:10002:10002::/:\n")
+	write(t, accounts.Group, "root:x:0:\ncrew:x:20000:somebody\nadm:x:20001:\n")
+	readers := unit.Managers{Users: []string{"auditor", "nosuchuser"}, Groups: []string{"adm"}}
+	return Options{UID: ownUID, Accounts: accounts, Readers: func() unit.Managers { return readers }, Managers: func(template string) (unit.Managers, bool) {
 		m, ok := map[string]unit.Managers{
 			"gateway": {Users: []string{"keeper", "nosuchuser"}, Groups: []string{"crew"}},
 			"worker":  {Users: []string{"10001"}},
@@ -91,6 +93,7 @@ func TestAccessTable(t *testing.T) {
 		user     user
 		owner    bool
 		template string // the one that he manages
+		reader   bool   // of every unit's output
 	}{
 		{who: "root", user: user{uid: 0}, owner: true},
 		{who: "self", user: user{uid: ownUID, gid: ownUID}, owner: true},
@@ -98,6 +101,9 @@ func TestAccessTable(t *testing.T) {
 		{who: "manager by supplementary group", user: user{uid: 12346, gid: 12346, groups: manyGroups(20000)}, template: "gateway"},
 		{who: "manager by primary group", user: user{uid: 12347, gid: 20000}, template: "gateway"},
 		{who: "manager of another template", user: user{uid: 10001, gid: 10001}, template: "worker"},
+		{who: "reader by user", user: user{uid: 10002, gid: 10002}, reader: true},
+		{who: "reader by supplementary group", user: user{uid: 12349, gid: 12349, groups: manyGroups(20001)}, reader: true},
+		{who: "reader by primary group, and manager", user: user{uid: 10000, gid: 20001}, template: "gateway", reader: true},
 		{who: "stranger", user: user{uid: 12345, gid: 12345, groups: []uint32{12346}}},
 		{who: "root's group", user: user{uid: 12348, gid: 0, groups: []uint32{0}}},
 	}
@@ -147,8 +153,9 @@ func TestAccessTable(t *testing.T) {
 			}
 			for _, to := range targets {
 				name := unit.Name(to.name)
-				may := p.owner || p.template != "" && p.template == name.Template()
+				manages := p.owner || p.template != "" && p.template == name.Template()
 				for _, v := range verbs {
+					may := manages || p.reader && v.suffix == "/logs?tail=5"
 					code := 200
 					switch {
 					case to.name == "..": // not even a path that the server would clean
@@ -227,6 +234,35 @@ func TestRefusalsNameTheRule(t *testing.T) {
 	err := asOther.admit(peer{uid: 12345}, "reload the configuration")
 	if want := "cannot reload the configuration: uid 12345 may not: only root and uid 4242 may"; err == nil || err.Error() != want || engine.KindOf(err) != engine.Denied {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// Who may read all output is asked at each decision, so that a reload counts at once; and a refusal names that rule too.
+func TestReaders(t *testing.T) {
+	t.Parallel()
+	o := rules(t)
+	var readers unit.Managers
+	p := policy{uid: 0, managers: o.Managers, readers: func() unit.Managers { return readers }, accounts: o.Accounts}
+	check := func(name unit.Name, want string) {
+		t.Helper()
+		err := p.permitRead(peer{uid: 10002, gids: []uint32{20001}}, "read the logs of", name)
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != "cannot read the logs of "+want || engine.KindOf(err) != engine.Denied) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	check("main", "main: uid 10002 may not: only root may, because main is no instance of a template")
+	check("gateway@a", "gateway@a: uid 10002 is not among the managers of template gateway (keeper, nosuchuser, group:crew)")
+	readers = unit.Managers{Users: []string{"root"}, Groups: []string{"crew"}}
+	check("main", "main: uid 10002 may not: only root and log.readers (root, group:crew) may, because main is no instance of a template")
+	check("other@a", "other@a: uid 10002 may not: only root and log.readers (root, group:crew) may, because there is no template other")
+	check("gateway@a", "gateway@a: uid 10002 is not among the managers of template gateway (keeper, nosuchuser, group:crew), nor among log.readers (root, group:crew)")
+	for _, readers = range []unit.Managers{{Users: []string{"auditor"}}, {Groups: []string{"adm"}}} {
+		check("main", "")
+		check("other@a", "")
+		check("gateway@a", "")
+		if err := p.permit(peer{uid: 10002, gids: []uint32{20001}}, "stop", "gateway@a"); err == nil || strings.Contains(err.Error(), "readers") {
+			t.Errorf("a reader that would stop it is told %v", err)
+		}
 	}
 }
 

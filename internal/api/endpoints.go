@@ -46,7 +46,7 @@ func (s *Server) endpoints() []endpoint {
 		{method: "POST", path: "/v1/units/{name}/stop", access: manager, verb: "stop", handle: s.change(s.engine.Stop)},
 		{method: "POST", path: "/v1/units/{name}/restart", access: manager, verb: "restart", handle: s.change(s.engine.Restart)},
 		{method: "POST", path: "/v1/units/{name}/signal", access: manager, verb: "signal", body: true, handle: s.signal},
-		{method: "GET", path: "/v1/units/{name}/logs", access: manager, verb: "read the logs of", query: []string{"tail", "follow"}, handle: s.logs},
+		{method: "GET", path: "/v1/units/{name}/logs", access: reader, verb: "read the logs of", query: []string{"tail", "follow"}, handle: s.logs},
 		{method: "GET", path: "/v1/units/{name}/runs", access: manager, verb: "read the runs of", query: []string{"limit"}, handle: s.runs},
 	}
 }
@@ -115,6 +115,8 @@ func (s *Server) serve(e endpoint, w http.ResponseWriter, r *http.Request) error
 	switch e.access {
 	case manager:
 		err = s.policy.permit(who, e.verb, name)
+	case reader:
+		err = s.policy.permitRead(who, e.verb, name)
 	case owner:
 		err = s.policy.admit(who, e.verb)
 	}

@@ -21,6 +21,8 @@ type Options struct {
 	// Managers is who may manage a template's instances; false where there is
 	// no such template. It is called at each decision, from many goroutines.
 	Managers func(template string) (unit.Managers, bool)
+	// Readers may read the output of every unit beside those who may manage it; nil: nobody may. It is called as Managers is.
+	Readers func() unit.Managers
 	// UID is the user that pintle itself runs as.
 	UID int
 	// Accounts turns the managers' names into ids.
@@ -74,9 +76,12 @@ type Server struct {
 func NewServer(o Options) *Server { return newServer(o, defaultTuning()) }
 
 func newServer(o Options, t tuning) *Server {
+	if o.Readers == nil {
+		o.Readers = func() unit.Managers { return unit.Managers{} }
+	}
 	s := &Server{
 		engine: o.Engine,
-		policy: policy{uid: o.UID, managers: o.Managers, accounts: o.Accounts},
+		policy: policy{uid: o.UID, managers: o.Managers, readers: o.Readers, accounts: o.Accounts},
 		tuning: t,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())

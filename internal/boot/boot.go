@@ -201,13 +201,13 @@ func (c *container) start() error {
 	d := c.declarations(c.config.Load(), c.main)
 	c.units = supervisor.New(supervisor.Options{
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
-		Load: c.reload, Records: records, Environ: environ, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs,
+		Load: c.reload, Records: records, Environ: environ, Secret: c.config.Load().Log.Secret, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs,
 		Store: c.store, Leases: c.leases, Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil,
 		Conditions: c.conditions, PriorExit: c.priorExit,
 	})
 	c.units.Boot()
 	if listenErr == nil {
-		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
+		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, Readers: c.readers, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(listener)
 	}
 	go c.sayConditions(changed)

@@ -73,6 +73,9 @@ func (c *container) managers(template string) (unit.Managers, bool) {
 	return t.Managers, true
 }
 
+// readers is that too.
+func (c *container) readers() unit.Managers { return c.config.Load().Log.Readers }
+
 func (c *container) serve(l net.Listener) {
 	if err := c.server.Serve(l); err != nil {
 		c.say.log.Error(err.Error())

@@ -102,6 +102,7 @@ func (c *container) reload() (supervisor.Declarations, error) {
 		return supervisor.Declarations{}, errors.New("cannot change whether there is a main program while the container runs")
 	}
 	d := c.declarations(cfg, main)
+	compareLogs(&d, &c.config.Load().Log, &cfg.Log)
 	if !reflect.DeepEqual(cfg.Prepare, c.config.Load().Prepare) {
 		d.Fixed = append(d.Fixed, "prepare")
 	}
@@ -109,6 +110,22 @@ func (c *container) reload() (supervisor.Declarations, error) {
 		d.Fixed = append(d.Fixed, "state_directory")
 	}
 	return d, nil
+}
+
+// compareLogs finds what differs of what holds for the output of the container as a whole.
+func compareLogs(d *supervisor.Declarations, was, is *config.Log) {
+	if is.Console != was.Console { // units' own change with them
+		d.Fixed = append(d.Fixed, "log.console")
+	}
+	if is.Socket != was.Socket {
+		d.Fixed = append(d.Fixed, "log.socket")
+	}
+	if !reflect.DeepEqual(is.Readers, was.Readers) {
+		d.Free = append(d.Free, "log.readers")
+	}
+	if !slices.Equal(is.Secrets, was.Secrets) {
+		d.Free, d.Secret = append(d.Free, "log.secrets"), is.Secret
+	}
 }
 
 // openPlace makes, beside pintle's socket, the directory in which runs have their

@@ -34,6 +34,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pintle/internal/engine"
@@ -69,6 +70,8 @@ type Book struct {
 	console   *console  // nil: none
 	buffers   sync.Pool // of *buffer
 	batches   sync.Pool // of *[]byte, which are empty
+
+	masked atomic.Pointer[[]string]
 
 	mu       sync.Mutex
 	journals map[unit.Name]*Journal

@@ -216,6 +216,7 @@ func (j *Journal) finish(s *splitter, run uint64, stream string) {
 
 // add adds one line. The caller holds j.mu, which keeps journal, files and console in the same order.
 func (j *Journal) add(e entry, text []byte) {
+	text = j.book.mask(text)
 	if !j.ended {
 		j.ring.append(e, text)
 	}

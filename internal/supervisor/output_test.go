@@ -3,10 +3,14 @@ package supervisor
 import (
 	"context"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"pintle/internal/logs"
 	"pintle/internal/unit"
 )
 
@@ -47,6 +51,31 @@ func TestOutputIsInFiles(t *testing.T) {
 		w.holds("/a/coder/current", "out out of coder")
 		w.holds("/b/coder/current", "out more")
 	})
+}
+
+// TestOutputIsAsDeclared: all that a declaration says of a unit's output holds for its lines; and where it says nothing, nothing does.
+func TestOutputIsAsDeclared(t *testing.T) {
+	t.Parallel()
+	s := &Supervisor{}
+	if got := s.output(&unit.Spec{}); !reflect.DeepEqual(got, logs.Output{}) {
+		t.Errorf("of nothing it makes %+v", got)
+	}
+	got := s.output(&unit.Spec{Log: &unit.Log{Memory: 1 << 20, Console: unit.ConsoleJSON, ConsoleWait: true}})
+	if want := (logs.Output{RingBytes: 1 << 20, Console: unit.ConsoleJSON, Wait: true}); !reflect.DeepEqual(got, want) {
+		t.Errorf("without files it is %+v, want %+v", got, want)
+	}
+	got = s.output(&unit.Spec{Log: &unit.Log{
+		Directory: "/l", Mode: 0o600, Size: 1, Age: 2, Keep: 3, Total: 4, Compress: true, Memory: 5, Console: unit.ConsoleRaw, Drop: true,
+	}})
+	if got.File == nil || got.File.As == nil {
+		t.Fatalf("with files it is %+v", got)
+	}
+	got.File.As = nil
+	if diff := cmp.Diff(logs.Output{RingBytes: 5, Console: unit.ConsoleRaw, Drop: true, File: &logs.File{
+		Directory: "/l", Mode: 0o600, Size: 1, Age: 2, Keep: 3, Total: 4, Compress: true, UID: os.Geteuid(),
+	}}, got); diff != "" {
+		t.Errorf("with files, want -, got +:\n%s", diff)
+	}
 }
 
 // holds waits until a file has these lines, each after its time.

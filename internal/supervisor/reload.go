@@ -20,6 +20,10 @@ type Declarations struct {
 	Governor  unit.Governor
 	// Fixed are keys that can't change while the container runs, and differ; sorted.
 	Fixed []string
+	// Free are keys of the container's own that differ, and hold once Commit is called; sorted.
+	Free []string
+	// Secret is Options.Secret where that is another now; else nil.
+	Secret func(name string) bool
 	// Differ names the keys in which two declarations differ, as the configuration has them.
 	Differ func(a, b *unit.Spec) []string
 	// Commit is called when the declarations are taken over.
@@ -74,6 +78,8 @@ func (r *reload) add(c engine.Change, step func()) {
 func (r *reload) carryOut(then func()) {
 	if r.dry {
 		r.steps = nil
+	} else if r.d.Secret != nil {
+		r.s.classify(r.d.Secret) // before anything starts that has one of them
 	}
 	r.s.inTurns(len(r.steps), func(i int) {
 		if !r.s.stopping {
@@ -117,6 +123,9 @@ func (r *reload) plan(then func()) {
 func (r *reload) planRest() {
 	if len(r.d.Fixed) > 0 {
 		r.add(engine.Change{Kind: engine.ChangeEdit, Keys: r.d.Fixed, Effect: "takes effect when the container starts anew"}, func() {})
+	}
+	if len(r.d.Free) > 0 {
+		r.add(engine.Change{Kind: engine.ChangeEdit, Keys: r.d.Free, Effect: "holds from now on"}, func() {})
 	}
 	if r.d.Governor != r.s.o.Governor {
 		r.add(engine.Change{Kind: engine.ChangeEdit, Keys: []string{"governor"}, Effect: "holds from now on"}, func() {

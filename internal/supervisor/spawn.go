@@ -119,6 +119,7 @@ func (s *Supervisor) launch(spec *unit.Spec, command []string, number uint64) (L
 	if err != nil {
 		return Launch{}, err
 	}
+	s.conceal(environ)
 	path, err := process.LookPath(command[0], process.PathOf(environ), spec.WorkingDir, id)
 	if err != nil {
 		return Launch{}, err

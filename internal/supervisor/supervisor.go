@@ -41,6 +41,8 @@ type Options struct {
 	Records []store.Record
 	// Environ is the environment that every unit's is made from.
 	Environ []string
+	// Secret tells whether nobody is to read the value of an environment variable; nil: everybody may, of any.
+	Secret func(name string) bool
 	// Accounts are where units' users are looked up.
 	Accounts account.Database
 	Kernel   Kernel
@@ -73,6 +75,8 @@ type Supervisor struct {
 	relay  *relay
 	// sockets counts those that runs were given to talk to pintle.
 	sockets atomic.Uint64
+	// secret is Options.Secret, or what a reload has put in its place.
+	secret atomic.Pointer[func(name string) bool]
 
 	over chan struct{} // closed when the container has come to its end by itself
 	idle chan struct{} // closed when the container stops and no unit has a process left
@@ -127,6 +131,8 @@ func New(o Options) *Supervisor {
 		governor:   lifecycle.NewGovernor(o.Governor),
 		most:       mostAtOnce,
 	}
+	s.secret.Store(&o.Secret)
+	s.conceal(o.Environ)
 	if o.Main != nil {
 		s.add(o.Main).intent = unit.Intent{Up: true, Time: s.started, Actor: unit.Boot}
 	}

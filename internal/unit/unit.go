@@ -86,7 +86,7 @@ type Spec struct {
 	// Required is set for a oneshot without which the container must not run.
 	Required bool
 	Labels   map[string]string
-	// Log is nil where the output is kept in no files.
+	// Log is what becomes of the output; nil where nobody has said so, as for main, whose output is its own.
 	Log *Log
 }
 
