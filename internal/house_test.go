@@ -33,8 +33,9 @@ var mayImport = map[string][]string{
 	"internal/discover":   {"trust", "unit"},
 	"internal/supervisor": {"account", "discover", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
-	"internal/dashboard":  {"engine", "unit"},
-	"internal/cli":        {"dashboard", "engine", "unit"},
+	"internal/forward":    {"engine", "unit"},
+	"internal/dashboard":  {"engine", "forward", "unit"},
+	"internal/cli":        {"dashboard", "engine", "forward", "unit"},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
 }
 
@@ -49,6 +50,7 @@ var neverIn = map[string][]string{
 	"internal/discover":   {"os/exec", "net/http"},
 	// A library that is linked is initialised in PID 1 too, whichever role a process has.
 	"internal/dashboard": {"os/exec", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp", "github.com/prometheus/common/expfmt"},
+	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/reflect/protoreflect"},
 	"internal/boot":      {"os/exec", "github.com/spf13/cobra"},
 }
 

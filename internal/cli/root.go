@@ -38,7 +38,7 @@ func (a *app) root() *cobra.Command {
 		a.startCommand(), a.stopCommand(), a.restartCommand(), a.signalCommand(),
 		a.createCommand(), a.removeCommand(),
 		a.logsCommand(), a.runsCommand(), a.waitCommand(), a.healthcheckCommand(),
-		a.configCommand(), a.diffCommand(), a.reloadCommand(), a.dashboardCommand(),
+		a.configCommand(), a.diffCommand(), a.reloadCommand(), a.dashboardCommand(), a.forwardCommand(),
 		a.versionCommand(), a.completionCommand(),
 	)
 	return root

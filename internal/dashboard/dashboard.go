@@ -49,14 +49,17 @@ func defaultTuning() tuning {
 
 // Serve answers who connects to l until ctx ends, and then ends at once; it returns nil then. It closes l.
 func Serve(ctx context.Context, l net.Listener, eng engine.Engine) error {
-	return serve(ctx, l, eng, defaultTuning())
+	return serve(ctx, l, ofEngine(eng), defaultTuning())
 }
 
-func serve(ctx context.Context, l net.Listener, eng engine.Engine, t tuning) error {
+// collector makes the metrics of a moment.
+type collector func(ctx context.Context) ([]byte, error)
+
+func serve(ctx context.Context, l net.Listener, collect collector, t tuning) error {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
 	s := &http.Server{
-		Handler:                      handler(eng, t),
+		Handler:                      handler(collect, t),
 		Protocols:                    &http1,
 		DisableGeneralOptionsHandler: true,
 		MaxHeaderBytes:               maxHeader,
@@ -75,9 +78,9 @@ func serve(ctx context.Context, l net.Listener, eng engine.Engine, t tuning) err
 }
 
 // handler is everything that can be asked.
-func handler(eng engine.Engine, t tuning) http.Handler {
+func handler(collect collector, t tuning) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", &scraper{engine: eng, patience: t.collect, turns: make(chan struct{}, maxScrapes)})
+	mux.Handle("GET /metrics", &scraper{collect: collect, patience: t.collect, turns: make(chan struct{}, maxScrapes)})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "text/plain; charset=utf-8", []byte("Metrics are at /metrics.\n"))
 	})
@@ -86,7 +89,7 @@ func handler(eng engine.Engine, t tuning) http.Handler {
 
 // scraper answers with the metrics.
 type scraper struct {
-	engine   engine.Engine
+	collect  collector
 	patience time.Duration
 	turns    chan struct{}
 }
@@ -103,7 +106,7 @@ func (s *scraper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, contentType, text)
 }
 
-// scrape asks the engine, in its turn.
+// scrape collects, in its turn.
 func (s *scraper) scrape(ctx context.Context) ([]byte, error) {
 	select {
 	case s.turns <- struct{}{}:
@@ -111,15 +114,22 @@ func (s *scraper) scrape(ctx context.Context) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, engine.Errorf(engine.Unavailable, "cannot collect metrics: too many ask at once")
 	}
-	info, err := s.engine.Info(ctx)
-	if err != nil {
-		return nil, err
+	return s.collect(ctx)
+}
+
+// ofEngine asks an engine.
+func ofEngine(eng engine.Engine) collector {
+	return func(ctx context.Context) ([]byte, error) {
+		info, err := eng.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		units, err := eng.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return metrics(info, units), nil
 	}
-	units, err := s.engine.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return metrics(info, units), nil
 }
 
 func answer(w http.ResponseWriter, code int, kind string, text []byte) {

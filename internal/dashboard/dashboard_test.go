@@ -63,7 +63,7 @@ func start(t *testing.T, f *fake, tune func(*tuning)) *served {
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	own := &listener{Listener: l, ends: map[string]chan struct{}{}}
-	go func() { result <- serve(ctx, own, f, tuned) }()
+	go func() { result <- serve(ctx, own, ofEngine(f), tuned) }()
 	s := &served{t: t, l: own, address: l.Addr().String(), client: &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}}
 	s.stop = sync.OnceValue(func() error { cancel(); return <-result })
 	t.Cleanup(func() {
@@ -251,7 +251,7 @@ func TestTooManyAtOnce(t *testing.T) {
 			<-ctx.Done()
 			return engine.Info{}, engine.Errorf(engine.Unavailable, "cannot see the container: it hangs")
 		}
-		h := handler(f, defaultTuning())
+		h := handler(ofEngine(f), defaultTuning())
 		answers := make(chan string, 2*maxScrapes)
 		scrape := func() {
 			w := httptest.NewRecorder()
@@ -270,7 +270,7 @@ func TestTooManyAtOnce(t *testing.T) {
 				t.Errorf("who hangs, or waits, is told %q", got)
 			}
 		}
-		s := &scraper{engine: f, turns: make(chan struct{})} // no turn is ever free
+		s := &scraper{collect: ofEngine(f), turns: make(chan struct{})} // no turn is ever free
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if text, err := s.scrape(ctx); text != nil || err == nil || err.Error() != "cannot collect metrics: too many ask at once" {

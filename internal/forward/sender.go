@@ -68,6 +68,7 @@ type sender struct {
 
 	failures int       // in a row
 	since    time.Time // of the first of them
+	refusals int       // of whole batches, in a row
 
 	mu   sync.Mutex // guards tell
 	tell Counters
@@ -128,7 +129,7 @@ func (s *sender) run(ctx context.Context) {
 		err = s.receiver.send(ctx, batch)
 		next, full = now().Add(max(s.linger, s.pause)), now().Add(s.pause)
 		if no, ok := errors.AsType[*refusal](err); ok {
-			s.refused(batch, no)
+			s.refused(ctx, batch, no)
 		} else if err != nil {
 			s.failed(ctx, err)
 		}
@@ -143,6 +144,7 @@ func (s *sender) arrived(entries []entry) {
 			sent++
 		}
 	}
+	s.refusals = 0
 	s.f.cursors.passed(s.target.Name, entries)
 	s.change(func(c *Counters) { c.Sent += sent; c.Failing = false })
 	if s.failures > 0 {
@@ -151,8 +153,9 @@ func (s *sender) arrived(entries []entry) {
 	}
 }
 
-// refused gives up what the receiver will never take.
-func (s *sender) refused(batch []entry, no *refusal) {
+// refused gives up what the receiver will never take. One that refuses everything is asked more and more rarely, so that
+// little is given up until somebody looks at it.
+func (s *sender) refused(ctx context.Context, batch []entry, no *refusal) {
 	lines := 0
 	for _, e := range batch {
 		if e.lost == 0 {
@@ -166,7 +169,15 @@ func (s *sender) refused(batch []entry, no *refusal) {
 	}
 	s.f.cursors.passed(s.target.Name, s.queue.refuse(len(batch), uint64(lines)))
 	s.change(func(c *Counters) { c.Sent += uint64(sent); c.LastError = no.cause })
-	s.f.says.say(s.target.Name+" refuses", fmt.Sprintf("cannot forward %d lines to %s, which are dropped: %s", lines, s.target.Name, no.cause))
+	if lines > 0 {
+		s.f.says.say(s.target.Name+" refuses", fmt.Sprintf("cannot forward %d lines to %s, which are dropped: %s", lines, s.target.Name, no.cause))
+	}
+	if no.lines >= 0 {
+		s.refusals = 0
+		return
+	}
+	s.refusals++
+	s.rest(ctx, backoff(s.refusals, s.f.t.first, s.f.t.most))
 }
 
 // failed has all that is under way be sent again, after a time.
@@ -181,6 +192,11 @@ func (s *sender) failed(ctx context.Context, err error) {
 	if later, ok := errors.AsType[*notNow](err); ok {
 		d = max(d, min(later.after, mostPatience))
 	}
+	s.rest(ctx, d)
+}
+
+// rest waits for so long; where the end was asked for, not for long.
+func (s *sender) rest(ctx context.Context, d time.Duration) {
 	ending := s.queue.ending
 	select {
 	case <-ending: // little time is left

@@ -1,0 +1,259 @@
+package forward
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// books is an engine that has units and their lines, and can be written to while it is read.
+type books struct {
+	engine.Engine
+
+	mu    sync.Mutex
+	lines map[unit.Name][]engine.Line
+	// denied are the units whose lines may not be read, with how often somebody tried.
+	denied map[unit.Name]int
+	gone   map[unit.Name]bool
+	change chan struct{} // closed and made anew
+	// open counts those who read at present, and most is the highest that it was.
+	open, most int
+}
+
+func newBooks(names ...unit.Name) *books {
+	b := &books{lines: map[unit.Name][]engine.Line{}, denied: map[unit.Name]int{}, gone: map[unit.Name]bool{}, change: make(chan struct{})}
+	for _, n := range names {
+		b.lines[n] = nil
+	}
+	return b
+}
+
+func (b *books) do(what func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	what()
+	close(b.change)
+	b.change = make(chan struct{})
+}
+
+// write adds n lines to a unit, which it makes where there is none.
+func (b *books) write(name unit.Name, n int) {
+	b.do(func() {
+		delete(b.gone, name)
+		for range n {
+			seq := uint64(len(b.lines[name]) + 1)
+			b.lines[name] = append(b.lines[name], engine.Line{
+				Unit: name, Run: 1, Seq: seq, Time: time.Now(), Stream: engine.Stdout, Text: fmt.Sprintf("%s %d", name, seq),
+			})
+		}
+	})
+}
+
+func (b *books) remove(name unit.Name) { b.do(func() { b.gone[name] = true }) }
+
+func (b *books) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
+	return func(yield func(engine.Status, error) bool) {
+		told := map[unit.Name]bool{}
+		for {
+			b.mu.Lock()
+			change := b.change
+			var news []engine.Status
+			for _, name := range slices.Sorted(maps.Keys(b.lines)) {
+				if here := !b.gone[name]; here != told[name] {
+					told[name] = here
+					news = append(news, engine.Status{Name: name, Kind: unit.Service, Gone: !here})
+				}
+			}
+			b.mu.Unlock()
+			for _, s := range news {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			select {
+			case <-change:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (b *books) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
+	return func(yield func(engine.Line, error) bool) {
+		b.mu.Lock()
+		if n, denied := b.denied[req.Name]; denied {
+			b.denied[req.Name] = n + 1
+			b.mu.Unlock()
+			yield(engine.Line{}, engine.Errorf(engine.Denied, "cannot read the logs of %s: uid 7 may not", req.Name))
+			return
+		}
+		b.open++
+		b.most = max(b.most, b.open)
+		b.mu.Unlock()
+		defer func() { b.mu.Lock(); b.open--; b.mu.Unlock() }()
+		for place := req.After; ; {
+			b.mu.Lock()
+			change, gone := b.change, b.gone[req.Name]
+			var news []engine.Line
+			for _, l := range b.lines[req.Name] {
+				if l.Seq > place {
+					news = append(news, l)
+				}
+			}
+			b.mu.Unlock()
+			for _, l := range news {
+				place = l.Seq
+				if ctx.Err() != nil || !yield(l, nil) {
+					return
+				}
+			}
+			if gone {
+				return
+			}
+			select {
+			case <-change:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// shelf is a receiver that keeps what it gets, and does as it is told.
+type shelf struct {
+	mu    sync.Mutex
+	got   []entry
+	times []time.Time // of each batch
+	tries int
+	// fails is what it answers instead; nil: it takes lines. hangs has it not answer at all.
+	fails func(batch []entry) error
+	hangs bool
+	taken int
+}
+
+func (s *shelf) send(ctx context.Context, batch []entry) error {
+	s.mu.Lock()
+	s.tries++
+	hangs, fails := s.hangs, s.fails
+	s.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if fails != nil {
+		if err := fails(batch); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, batch...)
+	s.times = append(s.times, time.Now())
+	s.taken += len(batch)
+	return nil
+}
+
+func (s *shelf) settled() (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.taken
+	s.taken = 0
+	return n, nil
+}
+
+func (s *shelf) close() {}
+
+func (s *shelf) set(fails func([]entry) error, hangs bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails, s.hangs = fails, hangs
+}
+
+// texts are what it got, of one unit or ("") of all.
+func (s *shelf) texts(name unit.Name) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, e := range s.got {
+		if name == "" || e.line.Unit == name {
+			all = append(all, e.text())
+		}
+	}
+	return all
+}
+
+// numbered are the texts of a unit's lines from one number to another.
+func numbered(name unit.Name, from, to int) []string {
+	var all []string
+	for i := from; i <= to; i++ {
+		all = append(all, fmt.Sprintf("%s %d", name, i))
+	}
+	return all
+}
+
+// running is a forwarder to shelves, in a bubble.
+type running struct {
+	*Forwarder
+	shelves []*shelf
+	stop    func() // and wait for its end
+	mu      sync.Mutex
+	said    []string
+}
+
+func (r *running) words() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.said)
+}
+
+// startForwarder has a forwarder run with so many targets, until the test ends or it is stopped.
+func startForwarder(t *testing.T, b *books, targets int, change func(*Options, *tuning)) *running {
+	t.Helper()
+	r := &running{}
+	o := Options{Engine: b, Host: "alpha", Say: func(text string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.said = append(r.said, text)
+	}}
+	for i := range targets {
+		o.Targets = append(o.Targets, Target{Name: fmt.Sprintf("target%d", i), Protocol: "loki", Transport: "http"})
+	}
+	tuned := defaultTuning()
+	if change != nil {
+		change(&o, &tuned)
+	}
+	f, err := newForwarder(o, tuned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Forwarder = f
+	for _, route := range f.routes {
+		s := &shelf{}
+		route.sender.receiver = s
+		r.shelves = append(r.shelves, s)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := f.Run(ctx); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	}()
+	r.stop = sync.OnceFunc(func() { cancel(); <-ended })
+	t.Cleanup(r.stop)
+	return r
+}

@@ -1,0 +1,423 @@
+package forward
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pintle/internal/engine"
+	"pintle/internal/unit"
+)
+
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, test)
+}
+
+func same(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// TestAllLinesArrive: those that are kept, those that come, and those of units that come later; each unit's in order.
+func TestAllLinesArrive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("quiet")
+		b.write("web", 3)
+		r := startForwarder(t, b, 1, nil)
+		synctest.Wait()
+		same(t, "what is kept is sent at once", r.shelves[0].texts("web"), numbered("web", 1, 3))
+		b.write("web", 2)
+		b.write("late", 2)
+		time.Sleep(2 * time.Second)
+		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 5))
+		same(t, "late", r.shelves[0].texts("late"), numbered("late", 1, 2))
+		if c := r.Counters()[0]; c.Sent != 7 || c.Queued != 0 || c.QueuedBytes != 0 || c.Dropped != 0 || c.Failing {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestItsOwnLinesAreNotForwarded: a line that forwarding a line makes would make the next one.
+func TestItsOwnLinesAreNotForwarded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		b.write("forward", 3)
+		b.write("noise", 3)
+		b.write("web", 1)
+		r := startForwarder(t, b, 1, func(o *Options, _ *tuning) {
+			o.Self = "forward"
+			o.Match = func(s engine.Status) bool { return s.Name != "noise" }
+		})
+		time.Sleep(time.Minute)
+		same(t, "all that arrives", r.shelves[0].texts(""), numbered("web", 1, 1))
+	})
+}
+
+// TestDownForLong: while a receiver fails, attempts become rarer, lines wait, and then all of them arrive in order; it is
+// said once when it begins, once a minute, and when it is over.
+func TestDownForLong(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		r := startForwarder(t, b, 1, nil)
+		s := r.shelves[0]
+		s.set(func([]entry) error { return errors.New("connection refused") }, false)
+		for range 100 {
+			b.write("web", 1)
+			time.Sleep(6 * time.Second)
+		}
+		s.mu.Lock()
+		tries := s.tries
+		s.mu.Unlock()
+		if c := r.Counters()[0]; c.Queued != 100 || c.Sent != 0 || c.Retries != uint64(tries) || !c.Failing || c.LastError != "connection refused" {
+			t.Errorf("%+v after %d attempts", c, tries)
+		}
+		if tries < 20 || tries > 60 { // 15 to 30 s apart, in 600
+			t.Errorf("%d attempts in ten minutes", tries)
+		}
+		if n := len(r.words()); n < 8 || n > 11 {
+			t.Errorf("it said %d things in ten minutes: %q", n, r.words())
+		}
+		s.set(nil, false)
+		time.Sleep(35 * time.Second)
+		same(t, "web", s.texts("web"), numbered("web", 1, 100))
+		words := r.words()
+		if last := words[len(words)-1]; !strings.HasPrefix(last, "target0 takes lines again, after 10m") {
+			t.Errorf("it says %q last", last)
+		}
+		if c := r.Counters()[0]; c.Queued != 0 || c.Sent != 100 || c.Failing || c.Dropped != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestOneThatHangsHoldsUpNoOther: the other gets its lines as if it were alone, however full the first one's queue is.
+func TestOneThatHangsHoldsUpNoOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		r := startForwarder(t, b, 2, func(o *Options, _ *tuning) { o.Queue = MinQueue })
+		r.shelves[0].set(nil, true)
+		for i := range 20 {
+			b.write("web", 500)
+			time.Sleep(1500 * time.Millisecond)
+			if got := len(r.shelves[1].texts("web")); got != 500*(i+1) {
+				t.Fatalf("the other one has %d lines, want %d", got, 500*(i+1))
+			}
+		}
+		if c := r.Counters()[0]; c.QueuedBytes > MinQueue || c.Sent != 0 {
+			t.Errorf("the one that hangs: %+v", c)
+		}
+	})
+}
+
+// TestAFullQueue: while the receiver takes nothing the oldest lines make room, are counted, and the receiver reads in their
+// place how many they were; the newest arrive.
+func TestAFullQueue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		r := startForwarder(t, b, 1, func(o *Options, _ *tuning) { o.Queue = MinQueue; o.Self = "forward" })
+		s := r.shelves[0]
+		s.set(func([]entry) error { return errors.New("connection refused") }, false)
+		b.write("web", 1)
+		time.Sleep(time.Minute)
+		b.write("web", 4999)
+		time.Sleep(time.Minute)
+		c := r.Counters()[0]
+		if c.Dropped == 0 || c.QueuedBytes > MinQueue || c.QueuedBytes < MinQueue*9/10 {
+			t.Errorf("%+v", c)
+		}
+		s.set(nil, false)
+		time.Sleep(time.Minute)
+		lost := int(c.Dropped)
+		same(t, "what arrives", s.texts(""), append(
+			[]string{fmt.Sprintf("%d lines are missing here: they could not be forwarded", lost)}, numbered("web", lost+1, 5000)...))
+		if got := s.got[0].line.Unit; got != "forward" {
+			t.Errorf("it is said in the name of %q", got)
+		}
+		if c := r.Counters()[0]; c.Sent != uint64(5000-lost) || c.Dropped != uint64(lost) || c.Queued != 0 || c.QueuedBytes != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestSlowIsNotDown: while the receiver takes lines, though slowly, nothing is dropped: pintle keeps what is not read yet.
+func TestSlowIsNotDown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		b.write("web", 20000)
+		r := startForwarder(t, b, 1, func(o *Options, _ *tuning) { o.Queue = MinQueue })
+		r.shelves[0].set(func([]entry) error { time.Sleep(5 * time.Second); return nil }, false)
+		time.Sleep(10 * time.Minute)
+		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 20000))
+		if c := r.Counters()[0]; c.Dropped != 0 || c.Sent != 20000 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestBatches: what comes after a silence goes at once, what comes often goes once a second, and a full batch goes at once.
+func TestBatches(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("web")
+		r := startForwarder(t, b, 1, func(_ *Options, u *tuning) { u.batch = 64 << 10 })
+		s := r.shelves[0]
+		synctest.Wait()
+		began := time.Now()
+		for range 100 {
+			b.write("web", 1)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := len(s.times); n < 10 || n > 11 || !s.times[0].Equal(began) {
+			t.Errorf("%d batches in 10 s, the first after %s", n, s.times[0].Sub(began))
+		}
+		time.Sleep(time.Minute)
+		before := len(s.times)
+		b.write("web", 5000)
+		time.Sleep(50 * time.Millisecond)
+		if n := len(s.times) - before; n < 15 {
+			t.Errorf("a million bytes went in %d batches of 64 KiB at once", n)
+		}
+		time.Sleep(2 * time.Second)
+		same(t, "web", s.texts("web"), numbered("web", 1, 5100))
+	})
+}
+
+// TestPatience: a receiver that asks to be left alone for a time is, but not for longer than a few minutes.
+func TestPatience(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, c := range []struct{ asks, least, most time.Duration }{
+			{90 * time.Second, 90 * time.Second, 92 * time.Second},
+			{24 * time.Hour, mostPatience, mostPatience + 2*time.Second},
+		} {
+			b := newBooks()
+			r := startForwarder(t, b, 1, nil)
+			var tries []time.Time
+			r.shelves[0].set(func([]entry) error {
+				if tries = append(tries, time.Now()); len(tries) == 1 {
+					return &notNow{after: c.asks, cause: "it answers 429"}
+				}
+				return nil
+			}, false)
+			b.write("web", 1)
+			time.Sleep(10 * time.Minute)
+			r.stop()
+			if len(tries) != 2 || tries[1].Sub(tries[0]) < c.least || tries[1].Sub(tries[0]) > c.most {
+				t.Errorf("it asks for %s: %s", c.asks, tries)
+			}
+		}
+	})
+}
+
+// TestRefused: what a receiver will never take is dropped, counted and said, the receiver is told, and the rest arrives.
+func TestRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("web")
+		file := filepath.Join(t.TempDir(), "cursors")
+		r := startForwarder(t, b, 1, func(o *Options, _ *tuning) { o.Cursors = file })
+		s := r.shelves[0]
+		s.set(func([]entry) error { return &refusal{lines: -1, cause: "it answers 400 Bad Request"} }, false)
+		b.write("web", 3)
+		time.Sleep(10 * time.Minute)
+		if s.tries < 20 || s.tries > 60 { // what is missing is told again and again, but not all the time
+			t.Errorf("%d attempts in ten minutes", s.tries)
+		}
+		s.set(func(batch []entry) error {
+			if batch[len(batch)-1].line.Seq == 5 {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return &refusal{lines: 1, cause: "one is too old"}
+			}
+			return nil
+		}, false)
+		time.Sleep(time.Minute)
+		b.write("web", 2)
+		time.Sleep(5 * time.Second)
+		b.write("web", 1)
+		time.Sleep(5 * time.Second)
+		same(t, "what arrives", s.texts(""), []string{
+			"3 lines are missing here: they could not be forwarded", "1 line is missing here: it could not be forwarded", "web 6",
+		})
+		if c := r.Counters()[0]; c.Dropped != 4 || c.Sent != 2 || c.Retries != 0 || c.LastError != "one is too old" {
+			t.Errorf("%+v", c)
+		}
+		if n := len(r.words()); n != 2 {
+			t.Errorf("it said %d things: %q", n, r.words())
+		}
+		r.stop()
+		again := startForwarder(t, b, 1, func(o *Options, _ *tuning) { o.Cursors = file })
+		time.Sleep(5 * time.Second)
+		same(t, "the next one, of what was refused", again.shelves[0].texts("web"), nil)
+	})
+}
+
+// TestTheEnd: when it is told to end, what is queued is sent; what hangs or fails then has a few seconds, no more.
+func TestTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("web")
+		r := startForwarder(t, b, 1, nil)
+		b.write("web", 1)
+		time.Sleep(100 * time.Millisecond)
+		b.write("web", 1) // which would wait for the second to be over
+		synctest.Wait()
+		began := time.Now()
+		r.stop()
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("it took %s to end", d)
+		}
+		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 2))
+
+		for _, hangs := range []bool{true, false} {
+			r := startForwarder(t, b, 1, nil)
+			r.shelves[0].set(func([]entry) error { return errors.New("no") }, hangs)
+			time.Sleep(time.Hour)
+			began := time.Now()
+			r.stop()
+			if d := time.Since(began); d > 5*time.Second {
+				t.Errorf("hangs: %v: it took %s to end", hangs, d)
+			}
+		}
+		// One that failed is asked at once, however long it was to be left alone.
+		r = startForwarder(t, b, 1, nil)
+		r.shelves[0].set(func([]entry) error { return errors.New("no") }, false)
+		time.Sleep(time.Hour)
+		r.shelves[0].set(nil, false)
+		r.stop()
+		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 2))
+	})
+}
+
+// TestGoesOn: the next forwarder sends what the one before had not, and nothing else; without a file it begins anew.
+func TestGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		file := filepath.Join(t.TempDir(), "cursors")
+		keep := func(o *Options, _ *tuning) { o.Cursors = file }
+		r := startForwarder(t, b, 2, keep)
+		r.shelves[1].set(nil, true)
+		b.write("web", 3)
+		time.Sleep(2 * time.Second)
+		if err := os.Remove(file); err != nil {
+			t.Error(err)
+		}
+		b.write("web", 1)
+		time.Sleep(3 * time.Second)
+		text, err := os.ReadFile(file) // without having ended, which it may not come to
+		if want := `{"version":1,"targets":{"target0":{"web":4}}}` + "\n"; err != nil || string(text) != want {
+			t.Errorf("%v; the file is %s", err, text)
+		}
+		r.stop()
+		b.write("web", 2)
+		r = startForwarder(t, b, 2, keep)
+		time.Sleep(2 * time.Second)
+		same(t, "to who had some", r.shelves[0].texts("web"), numbered("web", 5, 6))
+		same(t, "to who had none", r.shelves[1].texts("web"), numbered("web", 1, 6))
+		r.stop()
+		r = startForwarder(t, b, 1, nil)
+		time.Sleep(2 * time.Second)
+		same(t, "without a file", r.shelves[0].texts("web"), numbered("web", 1, 6))
+		left, err := filepath.Glob(file + "*")
+		if err != nil || len(left) != 1 {
+			t.Errorf("%v; there are %q", err, left)
+		}
+	})
+}
+
+// TestManyUnits: all are read, though only so many at a time may be.
+func TestManyUnits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		for round := range 3 {
+			for i := range 200 {
+				b.write(unit.Name(fmt.Sprintf("u%d", i)), 1)
+			}
+			if round == 0 {
+				startForwarder(t, b, 2, nil)
+			}
+			time.Sleep(20 * time.Second)
+		}
+		r := startForwarder(t, b, 1, nil)
+		time.Sleep(20 * time.Second)
+		for i := range 200 {
+			name := unit.Name(fmt.Sprintf("u%d", i))
+			same(t, string(name), r.shelves[0].texts(name), numbered(name, 1, 3))
+		}
+		if b.most > 96 { // of both
+			t.Errorf("%d were read at once", b.most)
+		}
+	})
+}
+
+// TestDenied: a unit that may not be read is tried again, more and more rarely, is said once a minute, and keeps nobody from
+// the others.
+func TestDenied(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("secret")
+		b.denied["secret"] = 0
+		b.write("web", 1)
+		r := startForwarder(t, b, 1, nil)
+		time.Sleep(10 * time.Minute)
+		same(t, "all", r.shelves[0].texts(""), numbered("web", 1, 1))
+		if n := len(r.words()); n < 8 || n > 11 || !strings.HasPrefix(r.words()[0], "cannot read the logs of secret: uid 7 may not") {
+			t.Errorf("it said %d things in ten minutes: %q", n, r.words())
+		}
+		b.mu.Lock()
+		tries := b.denied["secret"]
+		delete(b.denied, "secret")
+		b.mu.Unlock()
+		if tries > 60 {
+			t.Errorf("%d attempts in ten minutes", tries)
+		}
+		b.write("secret", 1)
+		time.Sleep(time.Minute)
+		same(t, "all", r.shelves[0].texts("secret"), numbered("secret", 1, 1))
+	})
+}
+
+// TestGone: of a unit that is removed the last lines arrive, nobody reads it any more, and when there is one of its name
+// again it is read again.
+func TestGone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		b.write("web", 2)
+		r := startForwarder(t, b, 1, nil)
+		time.Sleep(2 * time.Second)
+		b.write("web", 1)
+		b.remove("web")
+		time.Sleep(2 * time.Minute)
+		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 3))
+		if n := len(r.routes[0].units); n != 0 || b.open != 0 {
+			t.Errorf("%d units are known, %d are read", n, b.open)
+		}
+		b.write("web", 1)
+		time.Sleep(2 * time.Minute)
+		got := r.shelves[0].texts("web")
+		if !slices.Contains(got, "web 4") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// TestTimesAreDistinct: lines of one chunk keep their order wherever somebody sorts by time, and a clock that was set back
+// is believed.
+func TestTimesAreDistinct(t *testing.T) {
+	t.Parallel()
+	const at = 1_700_000_000_000_000_000
+	for _, c := range []struct{ nanos, before, want int64 }{
+		{at, 0, at}, {at, at, at + 1}, {at, at + 7, at + 8}, {at + 1000, at + 7, at + 1000}, {at, at + 1e9, at},
+	} {
+		if got := distinct(c.nanos, c.before); got != c.want {
+			t.Errorf("%d after %d became %d, want %d", c.nanos, c.before, got, c.want)
+		}
+	}
+}
