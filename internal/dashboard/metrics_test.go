@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pintle/internal/engine"
+	"pintle/internal/forward"
 	"pintle/internal/unit"
 )
 
@@ -65,6 +67,34 @@ func TestMetrics(t *testing.T) {
 	read(t, got)
 }
 
+// sampleCounters are two targets, one of which fails.
+func sampleCounters() []forward.Counters {
+	return []forward.Counters{
+		{Target: "syslog+tcp://logs:514", Sent: 1200, Dropped: 3, Queued: 7, QueuedBytes: 1500, Retries: 2, LastError: "refused", Failing: true},
+		{Target: "loki+http://loki:3100", Sent: 1210},
+	}
+}
+
+// TestForwarderMetrics: so does each one of a forwarder, and they can be scraped.
+func TestForwarderMetrics(t *testing.T) {
+	t.Parallel()
+	got := forwarderMetrics(sampleCounters())
+	const golden = "testdata/forwarder.golden"
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	read(t, got)
+}
+
 // TestThePage: docs/metrics.md has every metric and its labels, every condition and every end of a life, and no others.
 func TestThePage(t *testing.T) {
 	t.Parallel()
@@ -73,7 +103,9 @@ func TestThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for name, f := range read(t, metrics(sampleInfo(), sampleUnits())) {
+	all := read(t, metrics(sampleInfo(), sampleUnits()))
+	maps.Copy(all, read(t, forwarderMetrics(sampleCounters())))
+	for name, f := range all {
 		var names []string
 		for _, l := range f.GetMetric()[0].GetLabel() {
 			names = append(names, l.GetName())
@@ -108,7 +140,7 @@ func TestThePage(t *testing.T) {
 // TestMetricsKeepTheConventions: Prometheus' own linter has nothing to say, of a full and of an empty container.
 func TestMetricsKeepTheConventions(t *testing.T) {
 	t.Parallel()
-	for _, text := range [][]byte{metrics(sampleInfo(), sampleUnits()), metrics(engine.Info{}, nil)} {
+	for _, text := range [][]byte{metrics(sampleInfo(), sampleUnits()), metrics(engine.Info{}, nil), forwarderMetrics(sampleCounters()), forwarderMetrics(nil)} {
 		problems, err := promlint.New(bytes.NewReader(text)).Lint()
 		if err != nil || len(problems) > 0 {
 			t.Errorf("%v, %v\n%s", problems, err, text)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/s2"
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"pintle/internal/unit"
 )
@@ -81,7 +80,7 @@ func lokiEntry(e *entry) []byte {
 }
 
 func appendMetadata(b []byte, name, value string) []byte {
-	return appendMessage(b, protowire.Number(entryMetadata), appendString(appendString(nil, metadataName, name), metadataValue, value))
+	return appendMessage(b, entryMetadata, appendString(appendString(nil, metadataName, name), metadataValue, value))
 }
 
 // rejected implements protocol.

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"pintle/internal/engine"
 	"pintle/internal/unit"
 )
@@ -109,10 +107,8 @@ func (o otlp) resourceLogs(lines []*entry) []byte {
 func (o otlp) record(e *entry) []byte {
 	l, text := &e.line, e.text()
 	var b []byte
-	b = protowire.AppendTag(b, recordTime, protowire.Fixed64Type)
-	b = protowire.AppendFixed64(b, uint64(e.nanos))
-	b = protowire.AppendTag(b, recordObservedTime, protowire.Fixed64Type)
-	b = protowire.AppendFixed64(b, uint64(e.nanos))
+	b = appendFixed(b, recordTime, uint64(e.nanos))
+	b = appendFixed(b, recordObservedTime, uint64(e.nanos))
 	s := severities[severityOf(l.Stream)]
 	b = appendNumber(b, recordSeverity, s.number)
 	b = appendString(b, recordSeverityText, s.text)
@@ -144,11 +140,11 @@ func (otlp) rejected(answer []byte) (lines int, cause string) {
 	if strings.HasPrefix(strings.TrimSpace(string(answer)), "{") {
 		return 0, "" // JSON, though it was asked in another format: 200 is all that is known
 	}
-	fields(answer, func(n protowire.Number, _ uint64, partial []byte) {
+	fields(answer, func(n, _ uint64, partial []byte) {
 		if n != responsePartialSuccess {
 			return
 		}
-		fields(partial, func(n protowire.Number, number uint64, text []byte) {
+		fields(partial, func(n, number uint64, text []byte) {
 			switch n {
 			case partialSuccessRejected:
 				lines = int(min(number, 1<<31))
@@ -163,45 +159,7 @@ func (otlp) rejected(answer []byte) (lines int, cause string) {
 	return lines, cause
 }
 
-// fields visits the fields of a message, as far as it can be read: numbers, and what has a length.
-func fields(b []byte, visit func(n protowire.Number, number uint64, bytes []byte)) {
-	for len(b) > 0 {
-		n, kind, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return
-		}
-		b = b[size:]
-		var number uint64
-		var text []byte
-		switch kind {
-		case protowire.VarintType:
-			number, size = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			text, size = protowire.ConsumeBytes(b)
-		default:
-			size = protowire.ConsumeFieldValue(n, kind, b)
-		}
-		if size < 0 {
-			return
-		}
-		visit(n, number, text)
-		b = b[size:]
-	}
-}
-
-func appendMessage(b []byte, n protowire.Number, message []byte) []byte {
-	return protowire.AppendBytes(protowire.AppendTag(b, n, protowire.BytesType), message)
-}
-
-func appendString(b []byte, n protowire.Number, s string) []byte {
-	return protowire.AppendString(protowire.AppendTag(b, n, protowire.BytesType), s)
-}
-
-func appendNumber(b []byte, n protowire.Number, v uint64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, n, protowire.VarintType), v)
-}
-
-// appendAttribute appends a KeyValue; names and values that are text must be UTF-8, and are made so.
-func appendAttribute(b []byte, n protowire.Number, key string, value []byte) []byte {
+// appendAttribute appends a KeyValue.
+func appendAttribute(b []byte, n uint64, key string, value []byte) []byte {
 	return appendMessage(b, n, appendMessage(appendString(nil, keyValueKey, key), keyValueValue, value))
 }

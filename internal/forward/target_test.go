@@ -97,3 +97,14 @@ func TestCursorsAreBounded(t *testing.T) {
 		t.Errorf("%d are remembered", len(places))
 	}
 }
+
+// FuzzFields: whatever a receiver answers is read without harm.
+func FuzzFields(f *testing.F) {
+	f.Add([]byte{0x0a, 0x04, 0x08, 0x02, 0x12, 0x00})
+	f.Add([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		if n, cause := (otlp{}).rejected(answer); n < 0 || n > 0 && cause == "" {
+			t.Errorf("%d lines, %q", n, cause)
+		}
+	})
+}
