@@ -30,28 +30,29 @@ func TestExitCodes(t *testing.T) {
 		engine.Invalid: 2, engine.NotFound: 4, engine.Denied: 77, engine.Conflict: 1, engine.Unavailable: 69, engine.Internal: 1,
 	}
 	commands := map[string]string{ // the command, and the method that fails
-		"start gateway@b":           "start",
-		"stop gateway@b":            "stop",
-		"restart gateway@b":         "restart",
-		"remove gateway@b":          "remove",
-		"signal 1 gateway@b":        "signal",
-		"create gateway@b":          "create",
-		"logs gateway@b":            "logs",
-		"logs gateway@*":            "logs",
-		"why gateway@b":             "Get",
-		"runs gateway@b":            "Runs",
-		"wait nosuch":               "Get",
-		"status":                    "List",
-		"status gateway@b":          "Connect",
-		"status --watch":            "Watch",
-		"status --tree":             "List",
-		"graph":                     "List",
-		"graph -o mermaid":          "Connect",
-		"healthcheck":               "Info",
-		"dashboard":                 "Connect",
-		"healthcheck --level alive": "Connect",
-		"create gateway@x":          "Connect",
-		"signal 1 gateway@c":        "Connect",
+		"start gateway@b":            "start",
+		"stop gateway@b":             "stop",
+		"restart gateway@b":          "restart",
+		"remove gateway@b":           "remove",
+		"signal 1 gateway@b":         "signal",
+		"create gateway@b":           "create",
+		"logs gateway@b":             "logs",
+		"logs gateway@*":             "logs",
+		"why gateway@b":              "Get",
+		"runs gateway@b":             "Runs",
+		"wait nosuch":                "Get",
+		"status":                     "List",
+		"status gateway@b":           "Connect",
+		"status --watch":             "Watch",
+		"status --tree":              "List",
+		"graph":                      "List",
+		"graph -o mermaid":           "Connect",
+		"healthcheck":                "Info",
+		"dashboard":                  "Connect",
+		"forward --to loki+http://x": "Connect",
+		"healthcheck --level alive":  "Connect",
+		"create gateway@x":           "Connect",
+		"signal 1 gateway@c":         "Connect",
 	}
 	for kind, code := range kinds {
 		for command, method := range commands {
@@ -113,7 +114,7 @@ func TestHelp(t *testing.T) {
 	if got.code != 0 || got.stderr != "" {
 		t.Fatalf("got %+v", got)
 	}
-	for _, name := range strings.Fields("init status why graph start stop restart signal create remove logs wait healthcheck config diff reload version completion help") {
+	for _, name := range strings.Fields("init status why graph start stop restart signal create remove logs wait healthcheck config diff reload dashboard forward version completion help") {
 		if !strings.Contains(got.stdout, "\n  "+name+" ") {
 			t.Errorf("%s is not listed in\n%s", name, got.stdout)
 		}
