@@ -24,7 +24,7 @@ type books struct {
 
 	mu    sync.Mutex
 	lines map[unit.Name][]engine.Line
-	// denied are the units whose lines may not be read, with how often somebody tried.
+	// denied are the units whose lines may not, or (main) cannot be read, with how often somebody tried.
 	denied map[unit.Name]int
 	gone   map[unit.Name]bool
 	change chan struct{} // closed and made anew
@@ -59,6 +59,13 @@ func (b *books) write(name unit.Name, n int) {
 			})
 		}
 	})
+}
+
+// readers are how many read at present, and the most that there were at once.
+func (b *books) readers() (open, most int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open, b.most
 }
 
 func (b *books) remove(name unit.Name) { b.do(func() { b.gone[name] = true }) }
@@ -97,6 +104,10 @@ func (b *books) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engin
 		if n, denied := b.denied[req.Name]; denied {
 			b.denied[req.Name] = n + 1
 			b.mu.Unlock()
+			if req.Name == "main" {
+				yield(engine.Line{}, engine.Errorf(engine.Conflict, "cannot read the log of main: its output goes elsewhere"))
+				return
+			}
 			yield(engine.Line{}, engine.Errorf(engine.Denied, "cannot read the logs of %s: uid 7 may not", req.Name))
 			return
 		}
@@ -180,6 +191,19 @@ func (s *shelf) set(fails func([]entry) error, hangs bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fails, s.hangs = fails, hangs
+}
+
+// batches are when it got something, and attempts how often somebody tried.
+func (s *shelf) batches() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.times)
+}
+
+func (s *shelf) attempts() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries
 }
 
 // texts are what it got, of one unit or ("") of all.

@@ -23,6 +23,12 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// pass lets time go by, and then all that is done without more of it be done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func same(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -40,7 +46,7 @@ func TestAllLinesArrive(t *testing.T) {
 		same(t, "what is kept is sent at once", r.shelves[0].texts("web"), numbered("web", 1, 3))
 		b.write("web", 2)
 		b.write("late", 2)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 5))
 		same(t, "late", r.shelves[0].texts("late"), numbered("late", 1, 2))
 		if c := r.Counters()[0]; c.Sent != 7 || c.Queued != 0 || c.QueuedBytes != 0 || c.Dropped != 0 || c.Failing {
@@ -60,7 +66,7 @@ func TestItsOwnLinesAreNotForwarded(t *testing.T) {
 			o.Self = "forward"
 			o.Match = func(s engine.Status) bool { return s.Name != "noise" }
 		})
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		same(t, "all that arrives", r.shelves[0].texts(""), numbered("web", 1, 1))
 	})
 }
@@ -75,11 +81,9 @@ func TestDownForLong(t *testing.T) {
 		s.set(func([]entry) error { return errors.New("connection refused") }, false)
 		for range 100 {
 			b.write("web", 1)
-			time.Sleep(6 * time.Second)
+			pass(6 * time.Second)
 		}
-		s.mu.Lock()
-		tries := s.tries
-		s.mu.Unlock()
+		tries := s.attempts()
 		if c := r.Counters()[0]; c.Queued != 100 || c.Sent != 0 || c.Retries != uint64(tries) || !c.Failing || c.LastError != "connection refused" {
 			t.Errorf("%+v after %d attempts", c, tries)
 		}
@@ -90,7 +94,7 @@ func TestDownForLong(t *testing.T) {
 			t.Errorf("it said %d things in ten minutes: %q", n, r.words())
 		}
 		s.set(nil, false)
-		time.Sleep(35 * time.Second)
+		pass(35 * time.Second)
 		same(t, "web", s.texts("web"), numbered("web", 1, 100))
 		words := r.words()
 		if last := words[len(words)-1]; !strings.HasPrefix(last, "target0 takes lines again, after 10m") {
@@ -110,7 +114,7 @@ func TestOneThatHangsHoldsUpNoOther(t *testing.T) {
 		r.shelves[0].set(nil, true)
 		for i := range 20 {
 			b.write("web", 500)
-			time.Sleep(1500 * time.Millisecond)
+			pass(1500 * time.Millisecond)
 			if got := len(r.shelves[1].texts("web")); got != 500*(i+1) {
 				t.Fatalf("the other one has %d lines, want %d", got, 500*(i+1))
 			}
@@ -130,15 +134,15 @@ func TestAFullQueue(t *testing.T) {
 		s := r.shelves[0]
 		s.set(func([]entry) error { return errors.New("connection refused") }, false)
 		b.write("web", 1)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.write("web", 4999)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		c := r.Counters()[0]
 		if c.Dropped == 0 || c.QueuedBytes > MinQueue || c.QueuedBytes < MinQueue*9/10 {
 			t.Errorf("%+v", c)
 		}
 		s.set(nil, false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		lost := int(c.Dropped)
 		same(t, "what arrives", s.texts(""), append(
 			[]string{fmt.Sprintf("%d lines are missing here: they could not be forwarded", lost)}, numbered("web", lost+1, 5000)...))
@@ -158,7 +162,7 @@ func TestSlowIsNotDown(t *testing.T) {
 		b.write("web", 20000)
 		r := startForwarder(t, b, 1, func(o *Options, _ *tuning) { o.Queue = MinQueue })
 		r.shelves[0].set(func([]entry) error { time.Sleep(5 * time.Second); return nil }, false)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 20000))
 		if c := r.Counters()[0]; c.Dropped != 0 || c.Sent != 20000 {
 			t.Errorf("%+v", c)
@@ -176,19 +180,19 @@ func TestBatches(t *testing.T) {
 		began := time.Now()
 		for range 100 {
 			b.write("web", 1)
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 		}
-		if n := len(s.times); n < 10 || n > 11 || !s.times[0].Equal(began) {
-			t.Errorf("%d batches in 10 s, the first after %s", n, s.times[0].Sub(began))
+		if times := s.batches(); len(times) < 10 || len(times) > 11 || !times[0].Equal(began) {
+			t.Errorf("batches in 10 s: %s, since %s", times, began)
 		}
-		time.Sleep(time.Minute)
-		before := len(s.times)
+		pass(time.Minute)
+		before := len(s.batches())
 		b.write("web", 5000)
-		time.Sleep(50 * time.Millisecond)
-		if n := len(s.times) - before; n < 15 {
+		pass(50 * time.Millisecond)
+		if n := len(s.batches()) - before; n < 15 {
 			t.Errorf("a million bytes went in %d batches of 64 KiB at once", n)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		same(t, "web", s.texts("web"), numbered("web", 1, 5100))
 	})
 }
@@ -210,7 +214,7 @@ func TestPatience(t *testing.T) {
 				return nil
 			}, false)
 			b.write("web", 1)
-			time.Sleep(10 * time.Minute)
+			pass(10 * time.Minute)
 			r.stop()
 			if len(tries) != 2 || tries[1].Sub(tries[0]) < c.least || tries[1].Sub(tries[0]) > c.most {
 				t.Errorf("it asks for %s: %s", c.asks, tries)
@@ -228,9 +232,9 @@ func TestRefused(t *testing.T) {
 		s := r.shelves[0]
 		s.set(func([]entry) error { return &refusal{lines: -1, cause: "it answers 400 Bad Request"} }, false)
 		b.write("web", 3)
-		time.Sleep(10 * time.Minute)
-		if s.tries < 20 || s.tries > 60 { // what is missing is told again and again, but not all the time
-			t.Errorf("%d attempts in ten minutes", s.tries)
+		pass(10 * time.Minute)
+		if n := s.attempts(); n < 20 || n > 60 { // what is missing is told again and again, but not all the time
+			t.Errorf("%d attempts in ten minutes", n)
 		}
 		s.set(func(batch []entry) error {
 			if batch[len(batch)-1].line.Seq == 5 {
@@ -240,11 +244,11 @@ func TestRefused(t *testing.T) {
 			}
 			return nil
 		}, false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.write("web", 2)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		b.write("web", 1)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		same(t, "what arrives", s.texts(""), []string{
 			"3 lines are missing here: they could not be forwarded", "1 line is missing here: it could not be forwarded", "web 6",
 		})
@@ -256,7 +260,7 @@ func TestRefused(t *testing.T) {
 		}
 		r.stop()
 		again := startForwarder(t, b, 1, func(o *Options, _ *tuning) { o.Cursors = file })
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		same(t, "the next one, of what was refused", again.shelves[0].texts("web"), nil)
 	})
 }
@@ -267,7 +271,7 @@ func TestTheEnd(t *testing.T) {
 		b := newBooks("web")
 		r := startForwarder(t, b, 1, nil)
 		b.write("web", 1)
-		time.Sleep(100 * time.Millisecond)
+		pass(100 * time.Millisecond)
 		b.write("web", 1) // which would wait for the second to be over
 		synctest.Wait()
 		began := time.Now()
@@ -280,7 +284,7 @@ func TestTheEnd(t *testing.T) {
 		for _, hangs := range []bool{true, false} {
 			r := startForwarder(t, b, 1, nil)
 			r.shelves[0].set(func([]entry) error { return errors.New("no") }, hangs)
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			began := time.Now()
 			r.stop()
 			if d := time.Since(began); d > 5*time.Second {
@@ -290,7 +294,7 @@ func TestTheEnd(t *testing.T) {
 		// One that failed is asked at once, however long it was to be left alone.
 		r = startForwarder(t, b, 1, nil)
 		r.shelves[0].set(func([]entry) error { return errors.New("no") }, false)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		r.shelves[0].set(nil, false)
 		r.stop()
 		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 2))
@@ -306,12 +310,12 @@ func TestGoesOn(t *testing.T) {
 		r := startForwarder(t, b, 2, keep)
 		r.shelves[1].set(nil, true)
 		b.write("web", 3)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if err := os.Remove(file); err != nil {
 			t.Error(err)
 		}
 		b.write("web", 1)
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		text, err := os.ReadFile(file) // without having ended, which it may not come to
 		if want := `{"version":1,"targets":{"target0":{"web":4}}}` + "\n"; err != nil || string(text) != want {
 			t.Errorf("%v; the file is %s", err, text)
@@ -319,12 +323,12 @@ func TestGoesOn(t *testing.T) {
 		r.stop()
 		b.write("web", 2)
 		r = startForwarder(t, b, 2, keep)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		same(t, "to who had some", r.shelves[0].texts("web"), numbered("web", 5, 6))
 		same(t, "to who had none", r.shelves[1].texts("web"), numbered("web", 1, 6))
 		r.stop()
 		r = startForwarder(t, b, 1, nil)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		same(t, "without a file", r.shelves[0].texts("web"), numbered("web", 1, 6))
 		left, err := filepath.Glob(file + "*")
 		if err != nil || len(left) != 1 {
@@ -344,16 +348,16 @@ func TestManyUnits(t *testing.T) {
 			if round == 0 {
 				startForwarder(t, b, 2, nil)
 			}
-			time.Sleep(20 * time.Second)
+			pass(20 * time.Second)
 		}
 		r := startForwarder(t, b, 1, nil)
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		for i := range 200 {
 			name := unit.Name(fmt.Sprintf("u%d", i))
 			same(t, string(name), r.shelves[0].texts(name), numbered(name, 1, 3))
 		}
-		if b.most > 96 { // of both
-			t.Errorf("%d were read at once", b.most)
+		if _, most := b.readers(); most > 96 { // of both
+			t.Errorf("%d were read at once", most)
 		}
 	})
 }
@@ -366,7 +370,7 @@ func TestDenied(t *testing.T) {
 		b.denied["secret"] = 0
 		b.write("web", 1)
 		r := startForwarder(t, b, 1, nil)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		same(t, "all", r.shelves[0].texts(""), numbered("web", 1, 1))
 		if n := len(r.words()); n < 8 || n > 11 || !strings.HasPrefix(r.words()[0], "cannot read the logs of secret: uid 7 may not") {
 			t.Errorf("it said %d things in ten minutes: %q", n, r.words())
@@ -379,8 +383,24 @@ func TestDenied(t *testing.T) {
 			t.Errorf("%d attempts in ten minutes", tries)
 		}
 		b.write("secret", 1)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		same(t, "all", r.shelves[0].texts("secret"), numbered("secret", 1, 1))
+	})
+}
+
+// TestWithoutLines: that a main program's output is not kept is no news, and does not keep the forwarder busy.
+func TestWithoutLines(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("main")
+		b.denied["main"] = 0
+		r := startForwarder(t, b, 1, nil)
+		pass(10 * time.Minute)
+		b.mu.Lock()
+		tries := b.denied["main"]
+		b.mu.Unlock()
+		if n := len(r.words()); n != 0 || tries > 21 {
+			t.Errorf("it tried %d times, and said %q", tries, r.words())
+		}
 	})
 }
 
@@ -391,16 +411,19 @@ func TestGone(t *testing.T) {
 		b := newBooks()
 		b.write("web", 2)
 		r := startForwarder(t, b, 1, nil)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		b.write("web", 1)
 		b.remove("web")
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 3))
-		if n := len(r.routes[0].units); n != 0 || b.open != 0 {
-			t.Errorf("%d units are known, %d are read", n, b.open)
+		r.routes[0].mu.Lock()
+		known := len(r.routes[0].units)
+		r.routes[0].mu.Unlock()
+		if open, _ := b.readers(); known != 0 || open != 0 {
+			t.Errorf("%d units are known, %d are read", known, open)
 		}
 		b.write("web", 1)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		got := r.shelves[0].texts("web")
 		if !slices.Contains(got, "web 4") {
 			t.Errorf("got %q", got)

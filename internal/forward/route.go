@@ -73,18 +73,22 @@ func (r *route) follow(ctx context.Context, u *followed) {
 		if !ended {
 			continue
 		}
-		if err == nil || engine.KindOf(err) == engine.NotFound {
-			if r.over(u) {
-				return
-			}
-		} else if ctx.Err() == nil {
-			r.f.says.say("read", err.Error())
-		}
 		failures++
 		if u.place != before {
 			failures = 1
 		}
-		wait(backoff(failures, r.f.t.first, r.f.t.most), ctx.Done(), nil)
+		pause := backoff(failures, r.f.t.first, r.f.t.most)
+		switch kind := engine.KindOf(err); {
+		case err == nil || kind == engine.NotFound:
+			if r.over(u) {
+				return
+			}
+		case kind == engine.Conflict: // a main program's output is its container's; nobody needs to hear of it
+			pause = r.f.t.most
+		case ctx.Err() == nil:
+			r.f.says.say("read", err.Error())
+		}
+		wait(pause, ctx.Done(), nil)
 	}
 }
 
