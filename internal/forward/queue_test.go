@@ -14,7 +14,7 @@ import (
 func TestNothingIsMissingUnsaid(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		const limit = 4000
+		const limit = 1500
 		q := newQueue(limit, "forward")
 		written := uint64(0)
 		var got []entry
@@ -27,7 +27,7 @@ func TestNothingIsMissingUnsaid(t *testing.T) {
 					t.Fatalf("there was no room: %d bytes, down: %v", q.bytes, q.down)
 				}
 			},
-			"take":    func(t *rapid.T) { q.take(rapid.Int64Range(0, 2000).Draw(t, "most")) },
+			"take":    func(t *rapid.T) { q.take(rapid.Int64Range(0, 1000).Draw(t, "most")) },
 			"rewind":  func(*rapid.T) { q.rewind() },
 			"confirm": func(t *rapid.T) { got = append(got, q.confirm(rapid.IntRange(0, len(q.flying)).Draw(t, "n"))...) },
 			"refuse": func(*rapid.T) {

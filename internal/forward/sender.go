@@ -88,7 +88,7 @@ func newSender(f *Forwarder, target Target, q *queue) *sender {
 	case "http", "https":
 		s.linger = f.t.linger
 	case "udp": // nobody tells a sender that it is too fast
-		s.batch, s.pause = min(s.batch, 64<<10), 10*time.Millisecond
+		s.batch, s.pause = min(s.batch, 16<<10), 10*time.Millisecond
 	}
 	return s
 }

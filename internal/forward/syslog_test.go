@@ -90,6 +90,28 @@ func TestSyslogIsWellFormed(t *testing.T) {
 	})
 }
 
+// TestTheLongestDatagram: what fits is whole, and of what does not as much is left as fits.
+func TestTheLongestDatagram(t *testing.T) {
+	t.Parallel()
+	cuts := 0
+	for n := mostUDP - 300; n < mostUDP+50; n++ {
+		e := entry{line: engine.Line{Unit: "web", Run: 1, Seq: 1, Stream: engine.Stdout, Text: strings.Repeat("x", n)}}
+		message := string(appendSyslog(make([]byte, 7), "alpha", &e, mostUDP)[7:])
+		whole := strings.HasSuffix(message, "] "+e.line.Text)
+		if len(message) > mostUDP || !whole && len(message) < mostUDP-len(mark) {
+			t.Fatalf("of %d bytes a message of %d was made", n, len(message))
+		}
+		if !whole {
+			cuts++
+		} else if cuts > 0 {
+			t.Fatalf("%d bytes fit, and less did not", n)
+		}
+	}
+	if cuts < 50 || cuts > 200 {
+		t.Errorf("%d were cut", cuts)
+	}
+}
+
 // TestCut: no half of a character is left, where there are characters.
 func TestCut(t *testing.T) {
 	t.Parallel()
