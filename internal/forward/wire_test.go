@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,7 +123,7 @@ func TestWhatIsNotTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Nobody reads: the other end's buffer fills up, and the rest stays in ours.
-	if err := errors.Join(c.(*net.TCPConn).SetReadBuffer(4096), w.conn.(*net.TCPConn).SetWriteBuffer(1<<20)); err != nil {
+	if err := w.conn.(*net.TCPConn).SetWriteBuffer(1 << 20); err != nil {
 		t.Fatal(err)
 	}
 	const batches = 5
@@ -144,6 +145,24 @@ func TestWhatIsNotTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		settled += n
+	}
+}
+
+// TestNobodyListens: a datagram that nobody took is not settled: that comes as news a little later.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	w := newSyslog(Target{Transport: "udp", Address: c.LocalAddr().String()}, "alpha", defaultTuning())
+	t.Cleanup(w.close)
+	if err := w.send(context.Background(), oneLine("first")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := settles(t, w); n != 0 || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%d lines are settled, %v", n, err)
 	}
 }
 
