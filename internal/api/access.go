@@ -22,6 +22,8 @@ const (
 	reader
 	// owner: owners alone. For what is about the container as a whole.
 	owner
+	// eachManager: managers of every unit that the body names, as with manager; who handles it asks for each.
+	eachManager
 	// anyone: whoever reaches the socket. What he sees is redacted where he is no manager.
 	anyone
 )
@@ -84,6 +86,21 @@ func (p *policy) judge(who peer, verb string, name unit.Name, readers unit.Manag
 			verb, name, who.uid, template, m, nor)
 	}
 	return nil
+}
+
+// permitter is permit for many units. It remembers who may what of a template, so it serves one request and is then
+// forgotten.
+func (p *policy) permitter(who peer, verb string) func(unit.Name) error {
+	may := map[string]bool{}
+	return func(name unit.Name) error {
+		template := name.Template()
+		if may[template] {
+			return nil
+		}
+		err := p.permit(who, verb, name)
+		may[template] = err == nil
+		return err
+	}
 }
 
 // manages tells whether who is one of m. A manager whose name is no account

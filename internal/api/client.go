@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 
 	"pintle/internal/engine"
@@ -75,7 +77,7 @@ func (c *Client) List(ctx context.Context) ([]engine.Status, error) {
 
 // Watch implements engine.Engine.
 func (c *Client) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
-	return lines[engine.Status](ctx, c, "/v1/watch")
+	return lines[engine.Status](ctx, c, "GET", "/v1/watch", nil)
 }
 
 // Get implements engine.Engine.
@@ -132,8 +134,19 @@ func (c *Client) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engi
 	if err != nil {
 		return func(yield func(engine.Line, error) bool) { yield(engine.Line{}, err) }
 	}
-	query := url.Values{"tail": {strconv.Itoa(req.Tail)}, "follow": {strconv.FormatBool(req.Follow)}}
-	return lines[engine.Line](ctx, c, path+"/logs?"+query.Encode())
+	return linesOf(lines[logLine](ctx, c, "GET", path+"/logs?"+setLogQuery(req).Encode(), nil))
+}
+
+// LogsOf implements engine.LogsOf with a request for as many units as one may name: a connection for each would be more
+// than a peer may have.
+func (c *Client) LogsOf(ctx context.Context, reqs []engine.LogRequest) iter.Seq2[engine.Line, error] {
+	bodies, err := logsBodies(reqs)
+	if err != nil {
+		return func(yield func(engine.Line, error) bool) { yield(engine.Line{}, err) }
+	}
+	return engine.Gather(ctx, bodies, func(ctx context.Context, body logsBody) iter.Seq2[engine.Line, error] {
+		return linesOf(lines[logLine](ctx, c, "POST", "/v1/logs", body))
+	})
 }
 
 // Runs implements engine.Engine.
@@ -214,12 +227,12 @@ func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.
 }
 
 // lines yields the lines of a stream.
-func lines[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, error] {
+func lines[T any](ctx context.Context, c *Client, method, path string, body any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		resp, err := c.ask(ctx, "GET", path, nil)
+		resp, err := c.ask(ctx, method, path, body)
 		if err != nil {
 			if ctx.Err() == nil {
 				yield(none, err)
@@ -227,8 +240,8 @@ func lines[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, erro
 			return
 		}
 		defer resp.Body.Close()
-		for d := json.NewDecoder(resp.Body); ; {
-			v, err := line[T](d)
+		for in := bufio.NewReaderSize(resp.Body, 2*mostPending); ; {
+			v, err := line[T](in)
 			if ctx.Err() != nil || err == io.EOF {
 				return
 			}
@@ -240,12 +253,19 @@ func lines[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, erro
 }
 
 // line reads one line; the error is io.EOF where the stream has ended as it should.
-func line[T any](d *json.Decoder) (v T, err error) {
-	var raw json.RawMessage
-	if err := d.Decode(&raw); err == io.EOF {
-		return v, io.EOF
-	} else if err != nil {
-		return v, unavailable(err)
+func line[T any](in *bufio.Reader) (v T, err error) {
+	var raw []byte
+	for len(raw) == 0 { // an empty line is a sign of life
+		raw, err = in.ReadBytes('\n')
+		raw = bytes.TrimSpace(raw)
+		switch {
+		case err == io.EOF && len(raw) == 0:
+			return v, io.EOF
+		case err == io.ErrUnexpectedEOF, errors.Is(err, syscall.ECONNRESET):
+			return v, unavailable(errors.New("the connection broke: it has ended, or was restarted"))
+		case err != nil && err != io.EOF:
+			return v, unavailable(err)
+		}
 	}
 	if bytes.HasPrefix(raw, []byte(errorLineStart)) {
 		var last errorLine

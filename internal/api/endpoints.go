@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"net/url"
 	"path"
@@ -39,6 +38,7 @@ func (s *Server) endpoints() []endpoint {
 		{method: "GET", path: "/v1/units", access: anyone, verb: "list the units", handle: s.list},
 		{method: "GET", path: "/v1/watch", access: anyone, verb: "watch the units", handle: s.watch},
 		{method: "POST", path: "/v1/reload", access: owner, verb: "reload the configuration", body: true, handle: s.reload},
+		{method: "POST", path: "/v1/logs", access: eachManager, verb: "read the logs", body: true, handle: s.manyLogs},
 		{method: "GET", path: "/v1/units/{name}", access: anyone, verb: "see", handle: s.get},
 		{method: "PUT", path: "/v1/units/{name}", access: manager, verb: "create", body: true, handle: s.create},
 		{method: "DELETE", path: "/v1/units/{name}", access: manager, verb: "remove", handle: s.change(s.engine.Remove)},
@@ -46,7 +46,7 @@ func (s *Server) endpoints() []endpoint {
 		{method: "POST", path: "/v1/units/{name}/stop", access: manager, verb: "stop", handle: s.change(s.engine.Stop)},
 		{method: "POST", path: "/v1/units/{name}/restart", access: manager, verb: "restart", handle: s.change(s.engine.Restart)},
 		{method: "POST", path: "/v1/units/{name}/signal", access: manager, verb: "signal", body: true, handle: s.signal},
-		{method: "GET", path: "/v1/units/{name}/logs", access: reader, verb: "read the logs of", query: []string{"tail", "follow"}, handle: s.logs},
+		{method: "GET", path: "/v1/units/{name}/logs", access: reader, verb: "read the logs of", query: logParameters, handle: s.logs},
 		{method: "GET", path: "/v1/units/{name}/runs", access: manager, verb: "read the runs of", query: []string{"limit"}, handle: s.runs},
 	}
 }
@@ -269,23 +269,6 @@ func (s *Server) signal(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return reply(w, http.StatusOK, u)
-}
-
-func (s *Server) logs(w http.ResponseWriter, r *request) error {
-	req := engine.LogRequest{Name: r.name, Tail: -1}
-	var err error
-	if r.query.Has("tail") {
-		if req.Tail, err = strconv.Atoi(r.query.Get("tail")); err != nil {
-			return engine.Errorf(engine.Invalid, "cannot read the logs of %s: tail is no number", r.name)
-		}
-	}
-	if r.query.Has("follow") {
-		if req.Follow, err = strconv.ParseBool(r.query.Get("follow")); err != nil {
-			return engine.Errorf(engine.Invalid, "cannot read the logs of %s: follow is neither true nor false", r.name)
-		}
-	}
-	lines := func(ctx context.Context) iter.Seq2[engine.Line, error] { return s.engine.Logs(ctx, req) }
-	return pour(s, w, r, lines, func(l engine.Line) engine.Line { return l })
 }
 
 func (s *Server) runs(w http.ResponseWriter, r *request) error {

@@ -23,12 +23,12 @@ func LogsOf(ctx context.Context, e Engine, reqs []LogRequest) iter.Seq2[Line, er
 }
 
 // Gather makes one stream of those that open makes of each question, as LogsOf promises. A question is a LogRequest, or
-// several.
-func Gather[Q interface{ follows() bool }](ctx context.Context, questions []Q, open func(context.Context, Q) iter.Seq2[Line, error]) iter.Seq2[Line, error] {
+// something that stands for several.
+func Gather[Q interface{ Follows() bool }](ctx context.Context, questions []Q, open func(context.Context, Q) iter.Seq2[Line, error]) iter.Seq2[Line, error] {
 	switch {
 	case len(questions) == 1:
 		return open(ctx, questions[0])
-	case slices.ContainsFunc(questions, Q.follows):
+	case slices.ContainsFunc(questions, Q.Follows):
 		return asTheyCome(ctx, questions, open)
 	}
 	return func(yield func(Line, error) bool) {
@@ -40,11 +40,8 @@ func Gather[Q interface{ follows() bool }](ctx context.Context, questions []Q, o
 	}
 }
 
-// LogRequests are several, to be answered by one stream.
-type LogRequests []LogRequest
-
-func (r LogRequest) follows() bool   { return r.Follow }
-func (rs LogRequests) follows() bool { return slices.ContainsFunc(rs, LogRequest.follows) }
+// Follows tells whether the stream of lines goes on.
+func (r LogRequest) Follows() bool { return r.Follow }
 
 // head is the next line of a stream.
 type head struct {
