@@ -151,6 +151,24 @@ func TestAccessTable(t *testing.T) {
 				}
 				requests, codes = append(requests, question{"POST", "/v1/reload", body}), append(codes, code)
 			}
+			// Who may not read one of the units that he names reads none.
+			for _, names := range [][]unit.Name{{"gateway@a"}, {"worker@a"}, {"gateway@a", "worker@a"}, {"gateway@a", "dashboard"}} {
+				may := true
+				var body []string
+				for _, name := range names {
+					may = may && (p.owner || p.template != "" && p.template == name.Template())
+					body = append(body, fmt.Sprintf(`{"unit":%q,"tail":5}`, name))
+				}
+				code := 403
+				if may {
+					code = 200
+					for _, name := range names {
+						calls = append(calls, fmt.Sprintf("logs-5 %s %d", name, p.user.uid))
+					}
+				}
+				requests = append(requests, question{"POST", "/v1/logs", `{"units":[` + strings.Join(body, ",") + `]}`})
+				codes = append(codes, code)
+			}
 			for _, to := range targets {
 				name := unit.Name(to.name)
 				manages := p.owner || p.template != "" && p.template == name.Template()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 
 	"pintle/internal/engine"
@@ -30,6 +31,7 @@ type fake struct {
 	mu    sync.Mutex
 	calls []string // "<verb> <name> <actor's uid>", what changes something, and logs
 	last  unit.Actor
+	asked []engine.LogRequest // of Logs, sorted by name
 }
 
 func (f *fake) note(ctx context.Context, verb string, name unit.Name) {
@@ -115,6 +117,10 @@ func (f *fake) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine
 			yield(engine.Line{}, err)
 			return
 		}
+		f.mu.Lock()
+		f.asked = append(f.asked, req)
+		slices.SortFunc(f.asked, func(a, b engine.LogRequest) int { return strings.Compare(string(a.Name), string(b.Name)) })
+		f.mu.Unlock()
 		kept := f.kept
 		if req.Tail >= 0 {
 			kept = kept[max(0, len(kept)-req.Tail):]
