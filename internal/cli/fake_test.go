@@ -19,7 +19,7 @@ type fake struct {
 	mu       sync.Mutex
 	units    map[unit.Name]*engine.Status
 	watchers map[chan struct{}]*[]engine.Status // each with what it has not read yet
-	kept     map[unit.Name][]engine.Line
+	books    fakeBooks
 	info     engine.Info
 	runs     map[unit.Name][]engine.RunRecord
 	signals  []string
@@ -47,7 +47,7 @@ func newFake(units ...engine.Status) *fake {
 	f := &fake{
 		units:    map[unit.Name]*engine.Status{},
 		watchers: map[chan struct{}]*[]engine.Status{},
-		kept:     map[unit.Name][]engine.Line{},
+		books:    newFakeBooks(),
 		refuse:   map[string]error{},
 		live:     map[unit.Name]func(*fake, unit.Name, uint64){},
 		refused:  map[unit.Name]string{},
@@ -86,6 +86,7 @@ func (f *fake) setLocked(name unit.Name, change func(s *engine.Status)) {
 	}
 	if s.Gone {
 		delete(f.units, name)
+		f.books.end(name)
 	}
 	for wake, queue := range f.watchers {
 		*queue = append(*queue, *s)
@@ -348,54 +349,6 @@ func (f *fake) Signal(_ context.Context, name unit.Name, sig unit.Signal) (engin
 		f.signals = append(f.signals, string(name)+" "+sig.String())
 	}
 	return s, err
-}
-
-func (f *fake) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
-	return func(yield func(engine.Line, error) bool) {
-		if err := f.refuse["logs"]; err != nil {
-			yield(engine.Line{}, err)
-			return
-		}
-		f.mu.Lock()
-		_, err := f.getLocked("show the logs of", req.Name, nil)
-		seen := 0
-		if n := len(f.kept[req.Name]); req.Tail >= 0 && n > req.Tail {
-			seen = n - req.Tail
-		}
-		f.mu.Unlock()
-		if err != nil {
-			yield(engine.Line{}, err)
-			return
-		}
-		for {
-			f.mu.Lock()
-			news := slices.Clone(f.kept[req.Name][seen:])
-			seen += len(news)
-			f.mu.Unlock()
-			for _, l := range news {
-				if !yield(l, nil) {
-					return
-				}
-			}
-			if !req.Follow {
-				return
-			}
-			select {
-			case <-time.After(10 * time.Millisecond):
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-// wrote adds a line to a unit's log.
-func (f *fake) wrote(name unit.Name, run uint64, text string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.kept[name] = append(f.kept[name], engine.Line{
-		Unit: name, Run: run, Seq: uint64(len(f.kept[name])), Time: time.Now(), Stream: engine.Stdout, Text: text,
-	})
 }
 
 // result is what a command line came to.

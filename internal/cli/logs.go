@@ -3,8 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"iter"
-	"sync"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,21 +15,39 @@ import (
 
 const aboutLogs = `Show what units wrote: stdout and stderr in the order in which it was written, both
 on stdout here. Of one unit it is the bare text; of several, merged by time,
-"NAME | text". -o json tells stream, run and time of each line.
+"NAME | text". Where another run of a unit begins, a line of its own says so:
+"-- NAME: run 13 --".
 
-On a terminal, control sequences are taken out of the text; into a pipe or a file
-it goes as it is.`
+-f goes on with what comes, across restarts, until it is interrupted. A pattern or a
+label is for units that appear later, too, which are shown from their first line.
+
+--since and --until take how long ago it is (10m, 2h30m, 3d) or a time (09:30,
+"2026-11-23 09:30:00", today, yesterday, RFC 3339), in the local zone where it names
+none. --run takes a run's number, or 0 for the newest, -1 for the one before it.
+
+-o json is an object a line, with stream, run, time, and a cursor of that unit. -o raw
+is exactly what the units themselves wrote, on stdout and stderr as they did.
+--show-cursor tells on stderr, at the end, how far all of them were read; --cursor goes
+on after that, and begins with units that are not in it as --tail says.
+
+On a terminal, control sequences are taken out of text; into a pipe or a file it
+goes as it is.`
 
 // logsFlags are the flags of logs.
 type logsFlags struct {
-	follow bool
-	tail   int
-	format string
-	labels []string
+	follow       bool
+	tail         int
+	since, until time.Time
+	run          *int
+	after        cursor
+	showCursor   bool
+	times        bool
+	format       string
+	labels       []string
 }
 
 func (a *app) logsCommand() *cobra.Command {
-	var f logsFlags
+	f := logsFlags{after: cursor{}}
 	cmd := &cobra.Command{
 		Use:               "logs NAME…",
 		Short:             "Show what units wrote",
@@ -37,14 +56,63 @@ func (a *app) logsCommand() *cobra.Command {
 		ValidArgsFunction: a.completeNames,
 		RunE:              run(func(ctx context.Context, args []string) error { return a.logs(ctx, args, &f) }),
 	}
-	cmd.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with what comes")
-	cmd.Flags().IntVarP(&f.tail, "tail", "n", -1, "begin with the last `N` lines of each unit; -1 is all that are kept")
-	addChoice(cmd, &f.format, "output", "o", "how to write it", "text", "json")
+	flags := cmd.Flags()
+	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with what comes")
+	flags.IntVarP(&f.tail, "tail", "n", -1, "begin with the last `N` lines of each unit; -1 is all that are kept")
+	flags.Var(moment{&f.since}, "since", "only lines of this `time` or later")
+	flags.Var(moment{&f.until}, "until", "only lines of this `time` or earlier")
+	flags.Var(runFlag{&f.run}, "run", "only lines of run `N`; 0 is the newest, -1 the one before it")
+	flags.Var(cursorFlag{f.after}, "cursor", "go on after this `cursor`; several add up")
+	flags.BoolVar(&f.showCursor, "show-cursor", false, "tell at the end how far it was read, on stderr")
+	flags.BoolVarP(&f.times, "timestamps", "t", false, "begin each line of text with its time, in UTC")
+	addChoice(cmd, &f.format, "output", "o", "how to write it", "text", "json", "raw")
 	addLabels(cmd, &f.labels)
+	for flag, words := range map[string][]string{
+		"since": {"10m", "1h", "1d", "today", "yesterday"}, "until": {"10m", "1h", "1d", "today", "yesterday"},
+		"run": {"0", "-1", "-2"}, "tail": {"10", "100", "1000"}, "cursor": nil,
+	} {
+		// The only errors are an unknown flag and a second registration.
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
+	}
 	return cmd
 }
 
+// runFlag is a run's number: nil where it was not given.
+type runFlag struct{ run **int }
+
+func (r runFlag) String() string { return "" }
+func (r runFlag) Type() string   { return "int" }
+
+func (r runFlag) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("it is the number of a run, or 0, -1, …, counted from the newest")
+	}
+	*r.run = &n
+	return nil
+}
+
+// cursorFlag is what the cursors of the command line come to.
+type cursorFlag struct{ c cursor }
+
+func (f cursorFlag) String() string { return "" }
+func (f cursorFlag) Type() string   { return "cursor" }
+
+func (f cursorFlag) Set(text string) error {
+	more, err := parseCursor(text)
+	for name, seq := range more {
+		f.c.pass(name, seq)
+	}
+	return err
+}
+
 func (a *app) logs(ctx context.Context, args []string, f *logsFlags) error {
+	if f.times && f.format == "raw" {
+		return engine.Errorf(engine.Invalid, "cannot show the logs: nothing is added to -o raw, so --timestamps does not go with it")
+	}
+	if !f.since.IsZero() && !f.until.IsZero() && f.until.Before(f.since) {
+		return engine.Errorf(engine.Invalid, "cannot show the logs: --until is before --since")
+	}
 	c, err := newChooser(args, f.labels)
 	if err != nil {
 		return err
@@ -53,157 +121,42 @@ func (a *app) logs(ctx context.Context, args []string, f *logsFlags) error {
 	if err != nil {
 		return err
 	}
-	ts, err := c.targets(ctx, eng, "show the logs of")
+	r := &logReader{app: a, eng: eng, chooser: c, flags: f, print: a.newLinePrinter(f), read: f.after, runs: map[unit.Name]int{}}
+	names, err := r.targets(ctx)
 	if err != nil {
 		return err
 	}
-	write := a.lineWriter(ts, f.format)
-	if len(ts) == 1 {
-		return a.writeLines(ctx, eng.Logs(ctx, engine.LogRequest{Name: ts[0].name, Tail: f.tail, Follow: f.follow}), write)
+	err = r.all(ctx, names)
+	r.print.flush()
+	if f.showCursor && a.out.err == nil && (err == nil || len(r.read) > 0) {
+		fmt.Fprintf(a.Stderr, "-- cursor: %s\n", r.read)
 	}
-	shown := map[unit.Name]engine.Line{}
-	if f.tail != 0 {
-		var kept []iter.Seq2[engine.Line, error]
-		for _, t := range ts {
-			kept = append(kept, eng.Logs(ctx, engine.LogRequest{Name: t.name, Tail: f.tail}))
-		}
-		err = a.writeLines(ctx, merge(kept), func(l engine.Line) error {
-			shown[l.Unit] = l
-			return write(l)
-		})
-	}
-	if err != nil || a.out.err != nil || !f.follow {
-		return err
-	}
-	return a.writeLines(ctx, follow(ctx, eng, ts, shown, f.tail), write)
+	return err
 }
 
-// lineWriter is how a line is written for these units.
-func (a *app) lineWriter(ts []target, format string) func(engine.Line) error {
-	if format == "json" {
-		return func(l engine.Line) error { return writeJSON(a.out, l, "") }
+// patterns tells whether units that appear later may be meant.
+func (r *logReader) patterns() bool { return len(r.chooser.patterns)+len(r.chooser.labels) > 0 }
+
+// chosen tells whether a unit is to be shown. Main's output is not pintle's to show, so that only who names it is told so.
+func (r *logReader) chosen(s engine.Status) bool {
+	return r.chooser.matches(s) && (s.Kind != unit.Main || slices.Contains(r.chooser.names, s.Name))
+}
+
+// targets are the units that are shown to begin with. That there is none yet is no error where one may appear.
+func (r *logReader) targets(ctx context.Context) ([]unit.Name, error) {
+	ts, err := r.chooser.targets(ctx, r.eng, "show the logs of")
+	if engine.KindOf(err) == engine.NotFound && r.flags.follow && r.flags.run == nil && r.patterns() {
+		r.complain(fmt.Errorf("no unit matches %q yet", r.chooser))
+		return nil, nil
 	}
-	width := 0
+	if err != nil {
+		return nil, err
+	}
+	var names []unit.Name
 	for _, t := range ts {
-		width = max(width, len(t.name))
-	}
-	return func(l engine.Line) error {
-		text := l.Text
-		if a.StdoutIsTerminal {
-			text = clean(text)
-		}
-		if len(ts) > 1 {
-			text = fmt.Sprintf("%-*s | %s", width, l.Unit, text)
-		}
-		_, err := fmt.Fprintln(a.out, text)
-		return err
-	}
-}
-
-// writeLines writes lines until they end, or nobody reads them. That ctx ended is a good end of following.
-func (a *app) writeLines(ctx context.Context, lines iter.Seq2[engine.Line, error], write func(engine.Line) error) error {
-	for l, err := range lines {
-		if err == nil {
-			err = write(l)
-		}
-		switch {
-		case err != nil && ctx.Err() != nil, a.out.err != nil:
-			return nil
-		case err != nil:
-			return err
+		if len(ts) == 1 || t.before.Kind != unit.Main || r.chosen(t.before) {
+			names = append(names, t.name)
 		}
 	}
-	return nil
-}
-
-// merge yields the lines of all sequences in the order of their time, and holds
-// one of each. An error ends it.
-func merge(seqs []iter.Seq2[engine.Line, error]) iter.Seq2[engine.Line, error] {
-	return func(yield func(engine.Line, error) bool) {
-		type head struct {
-			line engine.Line
-			pull func() (engine.Line, error, bool)
-		}
-		var heads []head
-		for _, seq := range seqs {
-			pull, stop := iter.Pull2(seq)
-			defer stop()
-			line, err, ok := pull()
-			if err != nil {
-				yield(line, err)
-				return
-			}
-			if ok {
-				heads = append(heads, head{line, pull})
-			}
-		}
-		for len(heads) > 0 {
-			first := 0
-			for i, h := range heads {
-				if h.line.Time.Before(heads[first].line.Time) {
-					first = i
-				}
-			}
-			if !yield(heads[first].line, nil) {
-				return
-			}
-			line, err, ok := heads[first].pull()
-			switch {
-			case err != nil:
-				yield(line, err)
-				return
-			case ok:
-				heads[first].line = line
-			default:
-				heads = append(heads[:first], heads[first+1:]...)
-			}
-		}
-	}
-}
-
-// follow yields the lines of all units as they come, without those that were
-// shown already. Each unit's stream begins with all that is kept, so that none
-// is missed between the two.
-func follow(ctx context.Context, eng engine.Engine, ts []target, shown map[unit.Name]engine.Line, tail int) iter.Seq2[engine.Line, error] {
-	type item struct {
-		line engine.Line
-		err  error
-	}
-	return func(yield func(engine.Line, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		items := make(chan item)
-		var streams sync.WaitGroup
-		defer func() { cancel(); streams.Wait() }()
-		for _, t := range ts {
-			last, any := shown[t.name]
-			req := engine.LogRequest{Name: t.name, Tail: -1, Follow: true}
-			if tail == 0 {
-				req.Tail = 0
-			}
-			streams.Go(func() {
-				for l, err := range eng.Logs(ctx, req) {
-					if err == nil && any && l.Seq <= last.Seq {
-						continue
-					}
-					select {
-					case items <- item{l, err}:
-					case <-ctx.Done():
-						return
-					}
-				}
-			})
-		}
-		all := make(chan struct{})
-		go func() { streams.Wait(); close(all) }()
-		for {
-			select {
-			case i := <-items:
-				if !yield(i.line, i.err) {
-					return
-				}
-			case <-all:
-				return
-			}
-		}
-	}
+	return names, nil
 }

@@ -381,72 +381,12 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// TestLogs keeps the promises about whose line is shown how and in which order.
-func TestLogs(t *testing.T) {
-	t.Parallel()
-	write := func(f *fake) {
-		for i, name := range []unit.Name{"gateway@a", "main", "gateway@a", "main"} {
-			f.wrote(name, 1, fmt.Sprintf("\x1b[1m%d", i))
-			time.Sleep(time.Millisecond)
-		}
-	}
-	tests := []struct {
-		name, args string
-		change     func(context.Context, *Options) context.Context
-		script     func(f *fake)
-		want       result
-	}{
-		{"one unit is bare", "logs main", nil, nil, result{0, "\x1b[1m1\n\x1b[1m3\n", ""}},
-		{"a terminal is kept safe", "logs main", terminal(0), nil, result{0, "1\n3\n", ""}},
-		{"several are merged by time", "logs main gateway@a", terminal(0), nil,
-			result{0, "gateway@a | 0\nmain      | 1\ngateway@a | 2\nmain      | 3\n", ""}},
-		{"tail counts for each", "logs --tail 1 main gateway@a", terminal(0), nil, result{0, "gateway@a | 2\nmain      | 3\n", ""}},
-		{"tail of nothing", "logs --tail 0 main gateway@a", nil, nil, result{0, "", ""}},
-		{"json", "logs -n1 main -o json", nil, nil, result{0,
-			`{"unit":"main","run":1,"seq":1,"time":"2000-01-01T00:00:00.003Z","stream":"stdout","text":"\u001b[1m3"}` + "\n", ""}},
-		{"follow one", "logs -f -n1 main", terminal(0), func(f *fake) { f.wrote("main", 1, "later") }, result{0, "3\nlater\n", ""}},
-		{"follow several", "logs -f -n1 main gateway@a gateway@b", terminal(0), func(f *fake) {
-			f.wrote("gateway@b", 1, "first")
-			time.Sleep(time.Second)
-			f.wrote("main", 1, "later")
-		}, result{0, "gateway@a | 2\nmain      | 3\ngateway@b | first\nmain      | later\n", ""}},
-		{"follow several, nothing old", "logs -f -n0 main gateway@a", terminal(0), func(f *fake) { f.wrote("main", 1, "later") },
-			result{0, "main      | later\n", ""}},
-		{"no such unit", "logs nosuch", nil, nil, result{4, "", "pintle: cannot show the logs of nosuch: there is no such unit\n"}},
-		{"no such unit among others", "logs main nosuch", nil, nil, result{4, "", "pintle: cannot show the logs of nosuch: there is no such unit\n"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				f := some()
-				write(f)
-				if tt.script != nil {
-					f.script(func() { time.Sleep(time.Second); tt.script(f) })
-				}
-				got := pintleWith(t, f, func(ctx context.Context, o *Options) context.Context {
-					if tt.change != nil {
-						ctx = tt.change(ctx, o)
-					}
-					ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-					t.Cleanup(cancel)
-					return ctx
-				}, strings.Fields(tt.args)...)
-				f.scripts.Wait()
-				if got != tt.want {
-					t.Errorf("got %+v\nwant %+v", got, tt.want)
-				}
-			})
-		})
-	}
-}
-
 // TestBrokenPipe: a reader that went away ends logs -f, and is said once.
 func TestBrokenPipe(t *testing.T) {
 	t.Parallel()
 	f := some()
-	f.wrote("main", 1, "text")
-	for _, args := range []string{"status", "logs -f main", "logs -f main gateway@a", "version", "help"} {
+	f.wrote("gateway@b", 1, "text")
+	for _, args := range []string{"status", "logs gateway@b", "logs -f gateway@b", "logs -f -o json gateway@b gateway@a", "logs -f --show-cursor *", "version", "help"} {
 		got := pintleWith(t, f, func(ctx context.Context, o *Options) context.Context {
 			o.Stdout = brokenPipe{}
 			return ctx

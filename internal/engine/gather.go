@@ -14,6 +14,9 @@ import (
 //
 // An engine that can answer many requests at less cost than one after the other has a method of this name.
 func LogsOf(ctx context.Context, e Engine, reqs []LogRequest) iter.Seq2[Line, error] {
+	if len(reqs) == 1 {
+		return e.Logs(ctx, reqs[0])
+	}
 	if all, ok := e.(interface {
 		LogsOf(ctx context.Context, reqs []LogRequest) iter.Seq2[Line, error]
 	}); ok {
