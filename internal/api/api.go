@@ -5,11 +5,11 @@
 // SO_PEERGROUPS, taken when the connection is accepted) and never from a
 // request; that every request passes the one table in endpoints.go, where each
 // path stands beside the access it needs; that a request can choose a name, a
-// desired state and a signal, and whether a reload only tells, and nothing else;
-// that a peer without rights sees names and states only; and that no number of
-// connections, half requests or slow readers of unprivileged users keeps root
-// out. A client refuses a server that neither root, nor the caller, nor PID 1's
-// user runs.
+// desired state and a signal, which lines of logs, and whether a reload only
+// tells, and nothing else; that a peer without rights sees names and states
+// only; and that no number of connections, half requests or slow readers of
+// unprivileged users keeps root out. A client refuses a server that neither
+// root, nor the caller, nor PID 1's user runs.
 //
 // It does not know what a unit is doing, keeps nothing, and encrypts nothing:
 // the socket never leaves the machine.
@@ -17,7 +17,8 @@
 // The protocol is JSON. An error is an engine.Error with a status that follows
 // from its kind. A stream (watch, logs) is one JSON value a line, with an empty
 // line now and then as a sign of life; a stream that fails after it has begun
-// ends with the line {"error": …}.
+// ends with the line {"error": …}. A line of a log that is no UTF-8 has its
+// bytes beside its text.
 package api
 
 import (

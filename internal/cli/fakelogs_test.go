@@ -24,6 +24,12 @@ type fakeBooks struct {
 type fakeBook struct {
 	lines []engine.Line
 	ended bool
+	wake  chan struct{} // closed, and another one, when there is news
+}
+
+func (b *fakeBook) rouse() {
+	close(b.wake)
+	b.wake = make(chan struct{})
 }
 
 func newFakeBooks() fakeBooks {
@@ -32,7 +38,7 @@ func newFakeBooks() fakeBooks {
 
 func (b *fakeBooks) of(name unit.Name) *fakeBook {
 	if b.books[name] == nil {
-		b.books[name] = &fakeBook{}
+		b.books[name] = &fakeBook{wake: make(chan struct{})}
 	}
 	return b.books[name]
 }
@@ -40,6 +46,7 @@ func (b *fakeBooks) of(name unit.Name) *fakeBook {
 // end is what a unit's removal is to its log.
 func (b *fakeBooks) end(name unit.Name) {
 	b.of(name).ended = true
+	b.of(name).rouse()
 	delete(b.books, name)
 }
 
@@ -56,6 +63,7 @@ func (f *fake) wroteLine(l engine.Line) {
 	l.Seq = f.books.numbers[l.Unit]
 	book := f.books.of(l.Unit)
 	book.lines = append(book.lines, l)
+	book.rouse()
 }
 
 func (f *fake) LogsOf(ctx context.Context, reqs []engine.LogRequest) iter.Seq2[engine.Line, error] {
@@ -90,7 +98,7 @@ func (f *fake) logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine
 		pick := pickOf(f, book, req)
 		for seen, first := 0, true; ; first = false {
 			f.mu.Lock()
-			news, ended := slices.Clone(book.lines[seen:]), book.ended
+			news, ended, wake := slices.Clone(book.lines[seen:]), book.ended, book.wake
 			f.mu.Unlock()
 			seen += len(news)
 			chosen, over := pick(news)
@@ -106,7 +114,7 @@ func (f *fake) logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine
 				return
 			}
 			select {
-			case <-time.After(10 * time.Millisecond):
+			case <-wake:
 			case <-f.gone:
 				yield(engine.Line{}, engine.Errorf(engine.Unavailable, "cannot go on: pintle ends"))
 				return

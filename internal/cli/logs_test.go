@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,6 +209,7 @@ func TestFollow(t *testing.T) {
 		{"a label", "-l tier=chat -n0", func(f *fake) {
 			appear(f, "x@1", map[string]string{"tier": "chat"})
 			f.wrote("x@1", 1, "one")
+			time.Sleep(time.Second)
 			f.wrote("gateway@b", 2, "two")
 		}, result{0, of("x@1       | one", "gateway@b | two"), ""}},
 		{"a unit that is removed and comes again", "-n1 gateway@*", func(f *fake) {
@@ -267,6 +269,46 @@ func TestFollow(t *testing.T) {
 					t.Errorf("got %+v\nwant %+v", got, tt.want)
 				}
 			})
+		})
+	}
+}
+
+// seam is a standard output that does something when it is written to first.
+type seam struct {
+	strings.Builder
+	once func()
+}
+
+func (s *seam) Write(p []byte) (int, error) {
+	s.once()
+	return s.Builder.Write(p)
+}
+
+// TestFollowSeam keeps the promise that between what is kept and what comes no line is missed or shown twice, and that a
+// run which was meant by 0 stays that one.
+func TestFollowSeam(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-n1 gateway@a":                       "r2.6\nbetween\n-- gateway@a: run 3 --\nanother\nlater\n",
+		"--run 0 gateway@a":                   "r2.4\nr2.6\nbetween\n",
+		"-n1 gateway@a gateway@b":             "gateway@a | r2.6\ngateway@b | r2.7\ngateway@a | between\n-- gateway@a: run 3 --\ngateway@a | another\ngateway@a | later\n",
+		"-n1 -o raw gateway@a gateway@c -t=0": "\x1b[1mr2.6\nbetween\nanother\nlater\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := written()
+			out := &seam{}
+			out.once = sync.OnceFunc(func() {
+				f.wrote("gateway@a", 2, "between")
+				f.wrote("gateway@a", 3, "another")
+				f.script(func() { time.Sleep(time.Second); f.wrote("gateway@a", 3, "later") })
+			})
+			logsFor(t, f, func(ctx context.Context, o *Options) context.Context {
+				o.Stdout, o.StdoutIsTerminal, o.Environ = out, true, []string{"NO_COLOR=1"}
+				return ctx
+			}, append([]string{"logs", "-f"}, strings.Fields(args)...)...)
+			if out.String() != want {
+				t.Errorf("%s: got\n%s\nwant\n%s", args, out.String(), want)
+			}
 		})
 	}
 }
