@@ -179,7 +179,9 @@ func TestFloodIsWrittenTogether(t *testing.T) {
 	t.Parallel()
 	const flood = 20000
 	const most = 2*mostPending/50 + 2 // a line has more than 50 bytes
-	s := newServer(Options{Engine: sample(), UID: 0}, defaultTuning())
+	numbers := defaultTuning()
+	numbers.beat = time.Hour // which would take a line along that did not leave by itself
+	s := newServer(Options{Engine: sample(), UID: 0}, numbers)
 	var yielded atomic.Int64
 	first := make(chan struct{})
 	p := &slowPeer{recorder: &recorder{httptest.NewRecorder()}}

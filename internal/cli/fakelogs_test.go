@@ -16,6 +16,8 @@ type fakeBooks struct {
 	// numbers are the last line's of each name, which never goes back, and denied are units that the asker may not read.
 	numbers map[unit.Name]uint64
 	denied  map[unit.Name]bool
+	// missed is a unit that is not found when its lines are asked for next.
+	missed unit.Name
 	// streams are those that are open, each of one or many units, and most how many ever were.
 	streams, most int
 }
@@ -132,6 +134,9 @@ func (f *fake) bookFor(name unit.Name) (*fakeBook, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case f.books.missed == name:
+		f.books.missed = ""
+		return nil, engine.Errorf(engine.NotFound, "cannot show the logs of %s: there is no such unit", name)
 	case f.books.denied[name]:
 		return nil, engine.Errorf(engine.Denied, "cannot read the logs of %s: uid 5 may not", name)
 	case s.Kind == unit.Main:
