@@ -158,19 +158,20 @@ func TestBrokenOff(t *testing.T) {
 	}
 }
 
-// slowPeer is a peer who has not read more than he was given, and who counts in how many pieces that was.
+// slowPeer is a peer who has not read more than he was given, and who counts how many lines came in one piece.
 type slowPeer struct {
 	*recorder
-	writes atomic.Int64
-	lines  atomic.Int64
+	lines atomic.Int64
+	most  atomic.Int64 // of one piece
 	// before is called before each piece.
 	before func(written int64)
 }
 
 func (p *slowPeer) Write(b []byte) (int, error) {
 	p.before(p.lines.Load())
-	p.writes.Add(1)
-	p.lines.Add(int64(bytes.Count(b, []byte{'\n'})))
+	n := int64(bytes.Count(b, []byte{'\n'}))
+	p.most.Store(max(p.most.Load(), n))
+	p.lines.Add(n)
 	return p.recorder.Write(b)
 }
 
@@ -217,7 +218,7 @@ func TestFloodIsWrittenTogether(t *testing.T) {
 			t.Fatalf("line %d is %v, %v", i, l, err)
 		}
 	}
-	if n := p.writes.Load(); n > flood/20 {
-		t.Errorf("%d lines were written in %d pieces", flood, n)
+	if n := p.most.Load(); n < 99 { // those that had come before the first was taken
+		t.Errorf("at most %d lines were written together", n)
 	}
 }

@@ -133,6 +133,7 @@ func TestFollowMany(t *testing.T) {
 			t.Errorf("ended after %v", last)
 		}
 
+		synctest.Wait() // until the writer has ended
 		for name := range b.live {
 			b.live[name] = make(chan Line)
 		}
