@@ -3,7 +3,6 @@ package logs
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -20,7 +19,8 @@ type File struct {
 	Size int64
 	// Age is after how long a file is set aside all the same; 0: never.
 	Age time.Duration
-	// Keep is how many of those that were set aside remain, and Total how many bytes of them; 0: any number.
+	// Keep is how many of those that were set aside remain, and Total how many bytes of them, compressed or not; 0: any
+	// number. The newest of them remains, however large it is.
 	Keep  int
 	Total int64
 	// Compress has those that were set aside be compressed.
@@ -35,62 +35,125 @@ type File struct {
 }
 
 const (
-	currentName   = "current"
-	fileMode      = 0o640
-	directoryMode = 0o750
+	currentName = "current"
+	fileMode    = 0o640
 	// lookEvery is how often it is seen to that the open file is still the one of its name.
 	lookEvery = time.Second
+	// markEvery is how many bytes there are between two markers of a file, but for those of one write: what is looked
+	// for at the end of a large file is found without reading all of it.
+	markEvery = 1 << 20
 )
 
 // current is the path of the file that is written to.
 func (r *File) current() string { return r.Directory + "/" + currentName }
 
+// mode is a file's, and directoryMode that of a directory: who may read files may enter it.
+func (r *File) mode() uint32 {
+	if r.Mode == 0 {
+		return fileMode
+	}
+	return uint32(r.Mode.Perm())
+}
+
+func (r *File) directoryMode() uint32 { return 0o700 | r.mode() | r.mode()&0o444>>2 }
+
 // visit goes to the directory, makes what is missing of it, and has something done there; all that with the rights of
 // the unit's user. From the first directory on that others may change, no symlink is followed: see trust.Reach.
 func (r *File) visit(do func(dir int) error) error {
-	var err error
-	work := func() {
-		var dir *os.File
-		dir, err = trust.Reach(r.Directory, r.UID, func(parent int, name, _ string, _ bool) error {
-			if err := unix.Mkdirat(parent, name, directoryMode); err != unix.EEXIST {
-				return err
-			}
-			return nil
-		})
+	return r.reach(do, func(parent int, name, _ string, _ bool) error {
+		err := unix.Mkdirat(parent, name, r.directoryMode())
 		if err == nil {
+			r.grant(parent, name)
+		}
+		if err == unix.EEXIST {
+			return nil
+		}
+		return err
+	})
+}
+
+// look is visit where nothing is made.
+func (r *File) look(do func(dir int) error) error { return r.reach(do, nil) }
+
+func (r *File) reach(do func(dir int) error, mk trust.Maker) error {
+	var err error
+	e := r.as(func() {
+		var dir *os.File
+		if dir, err = trust.Reach(r.Directory, r.UID, mk); err == nil {
 			defer dir.Close()
 			err = do(int(dir.Fd()))
 		}
-	}
-	if r.As == nil {
-		work()
-	} else if e := r.As(work); e != nil {
+	})
+	if e != nil {
 		return e
 	}
 	return err
 }
 
+// as does something with the rights of the unit's user, and says why not.
+func (r *File) as(do func()) error {
+	if r.As == nil {
+		do()
+		return nil
+	}
+	return r.As(do)
+}
+
+// grant gives a directory that was just made the bits that the process's umask took away.
+func (r *File) grant(parent int, name string) {
+	fd, err := openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return // it is entered next, which says why that can't be
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err == nil && st.Mode&0o777 != r.directoryMode() {
+		_ = unix.Fchmod(fd, r.directoryMode()) // without it fewer may read
+	}
+}
+
 // file is the file that a unit's lines are written to, where it is open. One goroutine at a time uses it.
 type file struct {
+	// rotated is told the rule by which a file was set aside; nil: nobody is.
+	rotated func(File)
+
 	f      *os.File // nil where it is not open
 	size   int64
 	looked time.Time
+	born   time.Time // when its first line came
+	next   place     // of the line that would need no marker; none before the first one
+	marked int64     // how large it was at the last marker
 }
 
-// place is where lines belong: the run that all of them are of, and the number (engine.Line.Seq) of the first.
+// place is where lines belong: the run that all of them are of, the number (engine.Line.Seq) of the first, and when the
+// unit's journal began, in microseconds since 1970.
 type place struct {
-	run uint64
-	seq uint64
+	run   uint64
+	seq   uint64
+	began uint64
 }
+
+// nowhere is the place of no line.
+var nowhere = place{seq: ^uint64(0)}
 
 // write writes whole lines that follow each other, and returns how many bytes of whole lines it has written. The error
-// is a cause.
+// is a cause; with it, nothing of the line that was not written remains in the file, which is closed.
 func (f *file) write(r *File, now time.Time, at place, lines []byte) (n int, err error) {
 	if err := f.ready(r, now); err != nil {
 		return 0, err
 	}
+	if f.old(r, now) {
+		if err := f.rotate(r, now); err != nil {
+			return 0, err
+		}
+	}
+	var room [2 * len(markerForm)]byte
 	for n < len(lines) {
-		whole := fit(lines[n:], r.Size-f.size)
+		var mark []byte
+		if f.size == 0 || at != f.next || f.size-f.marked >= markEvery {
+			mark = appendMarker(room[:0], lines[n:], at)
+		}
+		whole := fit(lines[n:], r.Size-f.size-int64(len(mark)))
 		switch {
 		case whole == 0 && f.size > 0:
 			if err := f.rotate(r, now); err != nil {
@@ -100,24 +163,74 @@ func (f *file) write(r *File, now time.Time, at place, lines []byte) (n int, err
 		case whole == 0: // longer than a file may be
 			whole = bytes.IndexByte(lines[n:], '\n') + 1
 		}
-		m, err := f.f.Write(lines[n : n+whole])
-		f.size += int64(m)
+		if f.size == 0 {
+			f.born = birth(mark, now)
+		}
+		m, err := f.put(mark, lines[n:n+whole])
 		if err != nil {
-			return n + bytes.LastIndexByte(lines[n:n+m], '\n') + 1, bare(err)
+			return n + m, err
+		}
+		if mark != nil {
+			f.marked = f.size - int64(whole)
 		}
 		n += whole
+		at.seq += uint64(bytes.Count(lines[n-whole:n], []byte{'\n'}))
+		f.next = at
 	}
 	return n, nil
 }
 
-// ready has the file be open, be the one that has its name, and its size be known.
+// put writes a marker, where there is one, and lines behind it, and returns how many bytes of whole lines were written.
+// What was written besides them, when that can't be done, it takes back, and closes the file.
+func (f *file) put(mark, lines []byte) (n int, err error) {
+	var m, of int
+	if len(mark) > 0 {
+		of, err = f.f.Write(mark)
+	}
+	if err == nil {
+		m, err = f.f.Write(lines)
+	}
+	if err == nil {
+		f.size += int64(of + m)
+		return m, nil
+	}
+	if n = bytes.LastIndexByte(lines[:m], '\n') + 1; n > 0 {
+		f.size += int64(of + n)
+	}
+	var st unix.Stat_t
+	torn := unix.Fstat(int(f.f.Fd()), &st) == nil && st.Size > f.size && st.Size-f.size <= int64(of+m)
+	if torn {
+		_ = f.f.Truncate(f.size) // otherwise half a line remains, and is ended when the file is opened again
+	}
+	f.close()
+	return n, bare(err)
+}
+
+// old tells whether the file has been written to for as long as it may be. It is asked when there is a line to write: a
+// file that nothing is written to is not set aside.
+func (f *file) old(r *File, now time.Time) bool {
+	if now.Before(f.born) { // the clock was set back
+		f.born = now
+	}
+	return r.Age > 0 && f.size > 0 && now.Sub(f.born) >= r.Age
+}
+
+// birth is when the first line of a file came, by the marker in front of it; now where there is none, or it is later.
+func birth(first []byte, now time.Time) time.Time {
+	if at, _, ok := cutStamp(first); ok && at.Before(now) {
+		return at
+	}
+	return now
+}
+
+// ready has the file be open, be the one that has its name, and be as it was left: where somebody else has written into
+// it, or taken something out, it is opened again.
 func (f *file) ready(r *File, now time.Time) error {
 	if f.f != nil {
 		var st unix.Stat_t
-		if err := unix.Fstat(int(f.f.Fd()), &st); err != nil || st.Nlink == 0 {
+		if err := unix.Fstat(int(f.f.Fd()), &st); err != nil || st.Nlink == 0 || st.Size != f.size {
 			f.close()
 		}
-		f.size = st.Size
 	}
 	if since := now.Sub(f.looked); f.f != nil && since >= 0 && since < lookEvery {
 		return nil
@@ -127,7 +240,7 @@ func (f *file) ready(r *File, now time.Time) error {
 		if f.isAt(dir) {
 			return nil
 		}
-		return f.open(dir)
+		return f.open(r, dir, now)
 	})
 }
 
@@ -145,30 +258,47 @@ func (f *file) isAt(dir int) bool {
 }
 
 // open opens the file in a directory, or makes it. If it ends with half a line, that is ended.
-func (f *file) open(dir int) error {
+func (f *file) open(r *File, dir int, now time.Time) error {
 	f.close()
-	var st unix.Stat_t
-	if err := unix.Fstatat(dir, currentName, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return errNotRegular // for a device, even to be opened can mean something
+	const flags = unix.O_RDWR | unix.O_APPEND
+	opened, size, err := openRegular(dir, currentName, flags, 0)
+	if err == unix.ENOENT {
+		if opened, size, err = openRegular(dir, currentName, flags|unix.O_CREAT|unix.O_EXCL, r.mode()); err == nil {
+			_ = unix.Fchmod(int(opened.Fd()), r.mode()) // without it, fewer may read than the process's umask lets
+		}
 	}
-	const flags = unix.O_RDWR | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	fd, err := openat(dir, currentName, flags, fileMode)
 	if err != nil {
 		return err
 	}
-	opened := os.NewFile(uintptr(fd), currentName)
-	if err = unix.Fstat(fd, &st); err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1) {
-		err = errNotRegular
-	}
-	if err == nil {
-		err = endLine(opened, &st.Size)
-	}
-	if err != nil {
+	if err := endLine(opened, &size); err != nil {
 		_ = opened.Close() // the file is not used
 		return bare(err)
 	}
-	f.f, f.size = opened, st.Size
+	var first [len(stampForm) + 1]byte
+	_, _ = opened.ReadAt(first[:], 0) // where it can't be read, or has no line, its age counts from now
+	f.f, f.size, f.born, f.next = opened, size, birth(first[:], now), nowhere
 	return nil
+}
+
+// openRegular opens what has a name in a directory, and tells its size, unless it is anything but a regular file of
+// that one name.
+func openRegular(dir int, name string, flags int, mode uint32) (*os.File, int64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, 0, errNotRegular // for a device, even to be opened can mean something
+	}
+	fd, err := openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, mode)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err = unix.Fstat(fd, &st); err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1) {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = unix.Close(fd) // nothing was written
+		return nil, 0, err
+	}
+	return os.NewFile(uintptr(fd), name), st.Size, nil
 }
 
 var errNotRegular = errors.New("it is not a regular file, or has another name too")
@@ -189,15 +319,20 @@ func endLine(f *os.File, size *int64) error {
 
 // rotate sets the file aside, and opens a new one.
 func (f *file) rotate(r *File, now time.Time) error {
+	aside := false
 	err := r.visit(func(dir int) error {
 		if f.isAt(dir) { // otherwise somebody else has set it aside
-			if err := setAside(dir, r.Keep, now); err != nil {
+			if err := setAside(dir, r, f.size, now); err != nil {
 				return err
 			}
+			aside = true
 		}
-		return f.open(dir)
+		return f.open(r, dir, now)
 	})
 	f.looked = now
+	if aside && f.rotated != nil {
+		f.rotated(*r)
+	}
 	return err
 }
 
@@ -223,46 +358,4 @@ func bare(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-// setAside renames the file that has become large enough, and removes the oldest of those that were renamed.
-func setAside(dir, keep int, now time.Time) error {
-	newest, err := prune(dir, keep-1)
-	if err != nil {
-		return fmt.Errorf("cannot look for older files: %w", err)
-	}
-	at := now.UTC().Truncate(time.Microsecond)
-	if last, ok := archived(newest); ok && !at.After(last) { // the clock was set back, or there are many a second
-		at = last.Add(time.Microsecond)
-	}
-	if at.Year() > 9999 { // somebody has made one of that name
-		at = now.UTC()
-	}
-	for range 1000 {
-		err = renameTo(dir, at.Format(archiveForm))
-		if err != unix.EEXIST {
-			break
-		}
-		at = at.Add(time.Microsecond)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot rename it: %w", err)
-	}
-	return nil
-}
-
-// renameTo renames the file unless there is one of that name.
-func renameTo(dir int, name string) error {
-	err := unix.Renameat2(dir, currentName, dir, name, unix.RENAME_NOREPLACE)
-	if err != unix.EINVAL && err != unix.ENOSYS { // the file system, or the kernel, does not know it
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != unix.ENOENT {
-		if err == nil {
-			err = unix.EEXIST
-		}
-		return err
-	}
-	return unix.Renameat(dir, currentName, dir, name)
 }

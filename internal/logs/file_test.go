@@ -103,7 +103,7 @@ func archives(t testing.TB, dir string) []string {
 	return append(files, filepath.Join(dir, currentName))
 }
 
-// content is all that the files hold, in order; without the times.
+// content is all that the files hold, in order; without the times, and the markers.
 func content(t testing.TB, dir string) string {
 	t.Helper()
 	var all strings.Builder
@@ -116,13 +116,16 @@ func content(t testing.TB, dir string) string {
 				all.WriteString(line)
 				continue
 			}
-			all.WriteString(rest)
+			if _, ok := cutMarker([]byte(strings.TrimSuffix(line, "\n"))); !ok {
+				all.WriteString(rest)
+			}
 		}
 	}
 	return all.String()
 }
 
-// TestFileFormat: a line is its time, its stream and its text, whatever its bytes; a part of a line is marked.
+// TestFileFormat: a line is its time, its stream and its text, whatever its bytes; a part of a line is marked. In front of
+// the first one there is a marker.
 func TestFileFormat(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t) + "/made/too"
@@ -136,9 +139,11 @@ func TestFileFormat(t *testing.T) {
 	const at = "2026-01-02T02:04:05.000000Z "
 	want := at + "out one\n" + at + "err \x00\xff\x1b[m\r\n" + at + "err \n" + at + "out+ tw\n" +
 		at + "pintle exited with code 1\n" + at + "pintle and more\n"
-	got, e := os.ReadFile(dir + "/current")
-	if must(t, e); string(got) != want {
-		t.Errorf("got  %q\nwant %q", got, want)
+	data, e := os.ReadFile(dir + "/current")
+	must(t, e)
+	first, got, _ := strings.Cut(string(data), "\n")
+	if _, ok := cutMarker([]byte(first)); !ok || got != want {
+		t.Errorf("got  %q, %q\nwant %q", first, got, want)
 	}
 	for path, mode := range map[string]os.FileMode{dir: os.ModeDir | 0o750, filepath.Dir(dir): os.ModeDir | 0o750, dir + "/current": 0o640} {
 		info, err := os.Stat(path)
@@ -156,11 +161,11 @@ func TestRotation(t *testing.T) {
 		dir, err := os.MkdirTemp("", "pintle-logs-")
 		must(t, err)
 		defer os.RemoveAll(dir)
-		foreign := []string{"current.1", "2026-01-02T020405.000000Z.log.gz", "2026-13-02T020405.000000Z.log", "x.log", "@400000004a.s"}
+		foreign := []string{"current.1", "2026-01-02T020405.000000Z.log.xz", ".2026-01-02T020405.000000Z.log", "2026-01-02T020405.000000Z.log.gz.gz", "2026-13-02T020405.000000Z.log", "x.log", "@400000004a.s"}
 		for _, name := range foreign {
 			must(t, os.WriteFile(dir+"/"+name, []byte(name), 0o600))
 		}
-		size := int64(rapid.IntRange(100, 4000).Draw(r, "size"))
+		size := int64(rapid.IntRange(200, 4000).Draw(r, "size"))
 		keep := rapid.IntRange(1, 12).Draw(r, "keep")
 		var all []string
 		for range rapid.IntRange(1, 3).Draw(r, "restarts") {
@@ -168,7 +173,7 @@ func TestRotation(t *testing.T) {
 			for range rapid.IntRange(1, 30).Draw(r, "flushes") {
 				var texts []string
 				for range rapid.IntRange(0, 12).Draw(r, "lines") {
-					text := fmt.Sprintf("%d %s", len(all), strings.Repeat("x", rapid.IntRange(0, int(size)-60).Draw(r, "length")))
+					text := fmt.Sprintf("%d %s", len(all), strings.Repeat("x", rapid.IntRange(0, int(size)-180).Draw(r, "length")))
 					texts, all = append(texts, text), append(all, "out "+text+"\n")
 				}
 				say(j, texts...)
@@ -227,7 +232,7 @@ func TestHalfALine(t *testing.T) {
 }
 
 // TestSomebodyElseRotates: a file that was renamed, removed or exchanged, or whose directory was, is left at once or
-// within a second, and there is a new one.
+// within a second, and there is a new one, which begins with a marker.
 func TestSomebodyElseRotates(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct {
@@ -254,7 +259,7 @@ func TestSomebodyElseRotates(t *testing.T) {
 			must(t, test.do(dir))
 			h.move(test.wait)
 			say(j, "after")
-			if data, err := os.ReadFile(dir + "/current"); err != nil || !strings.HasSuffix(string(data), " out after\n") || strings.Count(string(data), "\n") != 1 {
+			if data, err := os.ReadFile(dir + "/current"); err != nil || !strings.HasSuffix(string(data), " out after\n") || strings.Count(string(data), "\n") != 2 || !strings.Contains(string(data), " run ") {
 				t.Errorf("%v: %q", err, data)
 			}
 			closed(t, b)
