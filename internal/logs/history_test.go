@@ -437,10 +437,14 @@ func TestNoHistory(t *testing.T) {
 // lines are those that are the last of all.
 func FuzzHistory(f *testing.F) {
 	const stamp = "2026-11-23T09:24:12.000000Z"
-	f.Add([]byte(stamp+" run 1, line 1 since "+stamp+"\n"+stamp+" out x\n"), []byte("x"), uint8(3))
-	f.Add([]byte(stamp+" err+ \n\n"), []byte(stamp+" run"), uint8(0))
-	f.Add(bytes.Repeat([]byte("y"), 3*maxLine), []byte(""), uint8(200))
-	f.Fuzz(func(t *testing.T, aside, current []byte, tail uint8) {
+	f.Add([]byte(stamp+" run 1, line 1 since "+stamp+"\n"+stamp+" out x\n"), []byte("x"), uint16(0), uint8(3))
+	f.Add([]byte(stamp+" err+ \n\n"), []byte(stamp+" run"), uint16(2), uint8(0))
+	f.Add([]byte("y"), []byte(""), uint16(math.MaxUint16), uint8(200))
+	f.Add([]byte(stamp+" log y\n"+stamp+" pintle "), []byte("\n"), uint16(3000), uint8(200))
+	f.Fuzz(func(t *testing.T, aside, current []byte, repeat uint16, tail uint8) {
+		if grown := len(aside) * int(repeat); grown <= 4*maxLine {
+			aside = bytes.Repeat(aside, int(repeat)+1)
+		}
 		dir := t.TempDir()
 		must(t, os.Chmod(dir, 0o755))
 		must(t, os.WriteFile(dir+"/2026-11-23T092412.000000Z.log", aside, 0o600))
