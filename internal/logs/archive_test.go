@@ -281,3 +281,21 @@ func FuzzArchiveNames(f *testing.F) {
 		}
 	})
 }
+
+// TestKeepOfCompressed: compressed files are removed like others, when there are more than may remain.
+func TestKeepOfCompressed(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	s := newScribe(dir, 4000)
+	s.r.Keep = 2
+	for range 6 {
+		s.put(t, "x")
+		s.cut(t)
+		s.compress(t)
+	}
+	s.f.close()
+	if names := listing(t, dir); len(names) != 3 {
+		t.Errorf("there are %q", names)
+	}
+	same(t, "what remains", s.read(t, all), s.said[4:])
+}

@@ -466,3 +466,36 @@ func FuzzHistory(f *testing.F) {
 		}
 	})
 }
+
+// TestTailOfSeveralFiles: the newest lines may begin within a large file and go on in the next one, also where the large
+// one is compressed between the two looks at it.
+func TestTailOfSeveralFiles(t *testing.T) {
+	t.Parallel()
+	s := newScribe(scratch(t), 1<<30)
+	for range 8 {
+		s.put(t, slices.Repeat([]string{strings.Repeat("x", 1000)}, 1000)...)
+	}
+	s.cut(t)
+	s.put(t, "one", "two")
+	s.f.close()
+	q := query{tail: 15}
+	same(t, "two files", s.read(t, q), s.said[len(s.said)-15:])
+	fs, err := s.r.files()
+	must(t, err)
+	defer fs.close()
+	first, offset, skip := fs.begin(t.Context(), &q)
+	if first != 0 || offset == 0 {
+		t.Fatalf("it begins in file %d at %d", first, offset)
+	}
+	s.compress(t)
+	var got []engine.Line
+	must(t, fs.scan(fs.names[0], offset, func(sc *scanner) bool {
+		if q.selects(sc) {
+			l := sc.line
+			l.Unit, l.Text = name, string(sc.text)
+			got = append(got, l)
+		}
+		return true
+	}))
+	same(t, "compressed", got[skip:], s.said[len(s.said)-15:len(s.said)-2])
+}
