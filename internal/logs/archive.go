@@ -52,7 +52,7 @@ type shelf struct {
 }
 
 // shelve looks for the files that were set aside, and holds the newest most of them, and no more names than that however
-// many there are. The names of others are given to drop, which may be nil.
+// many there are. The older ones are given to drop, which may be nil.
 func shelve(dir, most int, drop func(name string)) (s shelf, err error) {
 	fd, err := openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

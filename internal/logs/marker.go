@@ -60,7 +60,7 @@ func cutLine(line []byte) (at time.Time, stream string, partial bool, text []byt
 	if !ok {
 		return at, "", false, nil, false
 	}
-	word, text, ok := bytes.Cut(rest[:min(len(rest), len(Own)+2)], []byte{' '})
+	word, _, ok := bytes.Cut(rest[:min(len(rest), len(Own)+2)], []byte{' '})
 	if !ok {
 		return at, "", false, nil, false
 	}
