@@ -3,9 +3,10 @@
 // container's console, and writes it to files where a unit has a File.
 //
 // It promises that nothing that reads a journal, and nothing that happens to the
-// console, ever makes a service wait: a run's pipe is drained at full speed. Only
-// the files of a unit can make it wait, and nobody else, when the disk is slower than
-// it writes; so that they have every line. Where a disk can't be written at all, nobody
+// console, ever makes a service wait that was not asked to: a run's pipe is drained at
+// full speed. Only the files of a unit can make it wait, and nobody else, when the disk is
+// slower than it writes; so that they have every line. So can the console where
+// Output.Wait is set, while somebody may still read it. Where a disk can't be written at all, nobody
 // waits: the lines are counted, and in their place one says how many are missing.
 // Stdout and stderr are kept apart, each in its own order, and every line
 // of a unit has a number that grows by one. The bytes of a line are kept as they
@@ -17,13 +18,15 @@
 //
 // Memory is bounded: each unit that has written has one ring of at most
 // Options.RingBytes, its bookkeeping included; an idle pipe holds no buffer; a
-// stalled console holds at most 1 MiB. The oldest lines make room for new ones.
+// stalled console holds at most 1 MiB, beside what one read of each unit that waits
+// for it has brought. The oldest lines make room for new ones.
 //
 // It does not promise that a line is kept for ever (a journal is memory, and
 // ends with the process; of files the oldest are removed), that it is on the disk when
 // the machine goes down (nothing is synced), nor that a terminal is safe from what a service
 // prints: who shows lines on a terminal decides what to do about control
-// characters. The console shows them raw, as docker logs does.
+// characters. The console makes prefixed lines harmless where it is a terminal itself; to
+// a pipe it writes what it was given, and docker logs shows that.
 package logs
 
 import (
@@ -52,9 +55,17 @@ type Options struct {
 	// RingBytes bounds the memory that the lines of one unit take, the bookkeeping of each included; 0 means
 	// DefaultRingBytes. The newest line is always kept, even one that is larger than that.
 	RingBytes int
-	// Console shows every line of every unit as "NAME | text"; nil shows them nowhere. It may block for as long as it
-	// likes. An *os.File is written to without Go's rule that a broken pipe at descriptor 1 or 2 ends the process.
+	// Console shows the lines of every unit as their Output.Console says; nil shows them nowhere. It may block for as long
+	// as it likes. An *os.File is written to without Go's rule that a broken pipe at descriptor 1 or 2 ends the process.
 	Console io.Writer
+	// ConsoleOut shows the lines of units' standard outputs instead; nil: Console does. Where both are the same file, they
+	// are one, and keep the order of all lines.
+	ConsoleOut io.Writer
+	// ConsoleFormat is how lines of units whose Output.Console is empty are shown, and pintle's own words; empty means
+	// unit.ConsolePrefixed. unit.ConsoleNone hides lines of units, but not pintle's words.
+	ConsoleFormat unit.ConsoleFormat
+	// ConsoleColour allows colours, which are used on a terminal only.
+	ConsoleColour bool
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
 	// Changed is called after the text of Conditions may have become another one for a unit's files; nil where nobody
@@ -100,7 +111,7 @@ func NewBook(o Options) *Book {
 		b.changed = func() {}
 	}
 	if o.Console != nil {
-		b.console = newConsole(o.Console, b.now)
+		b.console = newConsole(o, b.now)
 	}
 	b.buffers.New = func() any { return new(buffer) }
 	b.batches.New = func() any { return new([]byte) }
@@ -133,16 +144,6 @@ func (b *Book) Forget(name unit.Name) {
 		j.end()
 		if s := j.sink.Load(); s != nil {
 			s.retire()
-		}
-	}
-}
-
-// Say shows a line of pintle's own that belongs to no unit on the console, and only there. It never waits: what is
-// said this way takes its turn behind the lines of the units, and cannot be held up by a stalled console.
-func (b *Book) Say(text string) {
-	if b.console != nil {
-		for line := range strings.Lines(text) {
-			b.console.add(Own, []byte(strings.TrimSuffix(line, "\n")))
 		}
 	}
 }
@@ -196,6 +197,10 @@ func (b *Book) spare(batch *[]byte) {
 // left: pipes that somebody holds open, lines that a file or the console did not take. Nothing can be captured afterwards.
 func (b *Book) Close(ctx context.Context) error {
 	var left []string
+	if b.console != nil {
+		defer b.console.hasten(consoleClosing).Stop()
+		defer b.console.hurry()
+	}
 	if open := b.closeCaptures(ctx); len(open) > 0 {
 		left = append(left, "still open: "+enumerate(open))
 	}

@@ -18,18 +18,25 @@ type Journal struct {
 	book *Book
 	name unit.Name
 	sink atomic.Pointer[sink] // nil where the lines go to no files
+	show *share               // nil where there is no console
 
 	mu      sync.Mutex
 	ring    ring
 	streams []string // the names of the streams seen, few; a line holds an index
 	// wake is made by a follower that has read everything, and closed and forgotten by the next line.
 	wake chan struct{}
+	// turn is there while the console wants the unit to wait, and closed when that is over.
+	turn chan struct{}
 	// ended is set once nothing will be added any more: the unit is forgotten, or the book closed.
 	ended bool
 }
 
 func newJournal(b *Book, name unit.Name) *Journal {
-	return &Journal{book: b, name: name, ring: ring{limit: b.ringBytes, first: 1, next: 1}}
+	j := &Journal{book: b, name: name, ring: ring{limit: b.ringBytes, first: 1, next: 1}}
+	if b.console != nil {
+		j.show = b.console.join(name, j.goOn)
+	}
+	return j
 }
 
 // Note adds a line of pintle's own, on the stream Own: "exited with code 1". A text of several lines becomes several. It
@@ -61,6 +68,9 @@ func (j *Journal) Configure(o Output) {
 	f := o.File
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.show != nil {
+		j.show.configure(o.Console, o.Wait)
+	}
 	s := j.sink.Load()
 	switch {
 	case f == nil && s != nil:
@@ -74,10 +84,27 @@ func (j *Journal) Configure(o Output) {
 	}
 }
 
-// flush has the lines that were added be written, and waits for that: a capture does, who reads on only then.
+// flush has the lines that were added be written, and waits for that, and until the console wants nobody to wait: a
+// capture does, who reads on only then.
 func (j *Journal) flush() {
 	if s := j.sink.Load(); s != nil {
 		s.flush()
+	}
+	j.mu.Lock()
+	turn := j.turn
+	j.mu.Unlock()
+	if turn != nil {
+		<-turn
+	}
+}
+
+// goOn lets the captures go on that the console wanted to wait.
+func (j *Journal) goOn() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.turn != nil {
+		close(j.turn)
+		j.turn = nil
 	}
 }
 
@@ -223,12 +250,19 @@ func (j *Journal) add(e entry, text []byte) {
 	if s := j.sink.Load(); s != nil {
 		s.add(e.time, j.streams[e.stream], e.partial, text)
 	}
-	switch c := j.book.console; {
-	case c == nil:
-	case j.streams[e.stream] == Own:
-		c.add(Own, append([]byte(string(j.name)+": "), text...))
-	default:
-		c.add(string(j.name), text)
+	if j.show != nil {
+		j.display(e, text)
+	}
+}
+
+// display shows the line that was added last on the console. The caller holds j.mu.
+func (j *Journal) display(e entry, text []byte) {
+	l := consoleLine{run: e.run, time: e.time, stream: j.streams[e.stream], partial: e.partial, text: text}
+	if !j.ended {
+		l.seq = j.ring.next - 1
+	}
+	if j.show.add(&l) && j.turn == nil {
+		j.turn = make(chan struct{})
 	}
 }
 
