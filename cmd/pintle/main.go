@@ -36,6 +36,6 @@ func run(args []string) int {
 
 func initialise(config string, args []string) int {
 	return boot.Init(boot.Options{
-		Config: config, Args: args, Environ: os.Environ(), Version: version, Stderr: os.Stderr,
+		Config: config, Args: args, Environ: os.Environ(), Version: version, Stdout: os.Stdout, Stderr: os.Stderr,
 	})
 }

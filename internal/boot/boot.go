@@ -51,7 +51,9 @@ type Options struct {
 	Args    []string
 	Environ []string
 	Version string
-	Stderr  io.Writer
+	// Stdout and Stderr are the container's. Without a main program, whose standard output may be data, the console is both.
+	Stdout io.Writer
+	Stderr io.Writer
 }
 
 // ParseArgs splits what follows "pintle init" into options and the container's
@@ -80,7 +82,7 @@ func Init(o Options) int {
 	signals := receive()
 	c, err := configure(o, signals)
 	if err != nil {
-		utter(o.Stderr, err.Error())
+		c.utter(err.Error())
 		if e, ok := errors.AsType[*process.ExecError](err); ok {
 			return e.Code
 		}
@@ -90,7 +92,7 @@ func Init(o Options) int {
 		return exitFailed
 	}
 	if err := c.start(); err != nil {
-		utter(o.Stderr, err.Error())
+		c.utter(err.Error())
 		return exitFailed
 	}
 	c.supervise(signals)
@@ -107,6 +109,8 @@ type container struct {
 	identity *process.Identity             // main's
 	terminal *process.Terminal
 
+	// format is how the console shows pintle's own words; empty means prefixed.
+	format unit.ConsoleFormat
 	say    *speaker
 	kernel *process.Kernel
 	logs   *logs.Book
@@ -123,7 +127,7 @@ type container struct {
 }
 
 // configure reads the configuration, and prepares what it says must be so before
-// anything starts; it starts nothing.
+// anything starts; it starts nothing. With an error, the container can only speak.
 func configure(o Options, signals chan os.Signal) (*container, error) {
 	var files []string
 	if o.Config != "" {
@@ -138,21 +142,41 @@ func configure(o Options, signals chan os.Signal) (*container, error) {
 		c.main, err = c.route(cfg)
 	}
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	c.config.Store(cfg)
 	return c, nil
 }
 
+// console is where and how the output of units is seen. Where main has the terminal, it is nowhere: the screen is main's
+// alone. Beside a main program it is the standard error, because what others print has no place in main's output
+// (docker run IMAGE … | jq); without one, each line goes to the stream that it was written to.
+func (c *container) console() logs.Options {
+	if c.terminal != nil {
+		return logs.Options{}
+	}
+	o := logs.Options{Console: c.o.Stderr, ConsoleFormat: c.format, ConsoleColour: wantsColour(c.o.Environ)}
+	if c.main == nil {
+		o.ConsoleOut = c.o.Stdout
+	}
+	return o
+}
+
+// wantsColour follows no-color.org: a terminal that is not told otherwise has colours.
+func wantsColour(environ []string) bool {
+	for _, e := range environ {
+		if name, value, _ := strings.Cut(e, "="); name == "NO_COLOR" && value != "" || name == "TERM" && value == "dumb" {
+			return false
+		}
+	}
+	return true
+}
+
 // start makes everything run.
 func (c *container) start() error {
-	c.say = newSpeaker(c.o.Stderr)
+	c.say = newSpeaker(c.utter)
 	if c.main != nil {
 		c.terminal = process.OpenTerminal(os.Stdin)
-	}
-	var console io.Writer
-	if c.terminal == nil { // else the screen is main's alone
-		console = c.o.Stderr
 	}
 	changed := make(chan struct{}, 1)
 	notice := func() {
@@ -161,7 +185,9 @@ func (c *container) start() error {
 		default:
 		}
 	}
-	c.logs = logs.NewBook(logs.Options{Console: console, Now: now, Changed: notice})
+	output := c.console()
+	output.Now, output.Changed = now, notice
+	c.logs = logs.NewBook(output)
 	c.say.through(c.logs.Say)
 	if c.main != nil {
 		process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)

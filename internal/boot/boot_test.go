@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(process.ExecStep(os.Args, os.Stderr))
 	}
 	if config, ok := os.LookupEnv("BOOT_TEST_CONFIG"); ok {
-		os.Exit(Init(Options{Config: config, Args: os.Args[1:], Environ: os.Environ(), Version: "test", Stderr: os.Stderr}))
+		os.Exit(Init(Options{Config: config, Args: os.Args[1:], Environ: os.Environ(), Version: "test", Stdout: os.Stdout, Stderr: os.Stderr}))
 	}
 	os.Exit(m.Run())
 }
@@ -249,11 +249,11 @@ func TestMeaningOfSignals(t *testing.T) {
 func TestConditionsAreSaidOnce(t *testing.T) {
 	t.Parallel()
 	var said strings.Builder
-	s := newSpeaker(&said)
+	s := newSpeaker(func(line string) { fmt.Fprintln(&said, line) })
 	for _, now := range [][]string{{"a"}, {"a", "b"}, {"b"}, {"b"}, nil} {
 		s.conditions(now)
 	}
-	want := "pintle: condition: a\npintle: condition: b\npintle: condition over: a\npintle: condition over: b\n"
+	want := "condition: a\ncondition: b\ncondition over: a\ncondition over: b\n"
 	if said.String() != want {
 		t.Errorf("said:\n%swant:\n%s", &said, want)
 	}

@@ -90,7 +90,7 @@ func (c *container) prepared(done <-chan prepare.Result, signals chan os.Signal,
 			kept = append(kept, s)
 		case <-say.C:
 			what, _ := at.Load().(string)
-			utter(c.o.Stderr, fmt.Sprintf("still preparing %s after %s; nothing is started before that is done", what, unit.Span(now().Sub(began).Round(100*time.Millisecond))))
+			c.utter(fmt.Sprintf("still preparing %s after %s; nothing is started before that is done", what, unit.Span(now().Sub(began).Round(100*time.Millisecond))))
 			say.Reset(sayEvery)
 		}
 	}

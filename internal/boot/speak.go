@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"pintle/internal/logs"
 	"pintle/internal/unit"
 )
 
@@ -24,25 +25,22 @@ type speaker struct {
 	known []string // the conditions that have been said
 }
 
-func newSpeaker(w io.Writer) *speaker {
-	s := &speaker{}
-	s.directly(w)
+func newSpeaker(out func(line string)) *speaker {
+	s := &speaker{out: out}
 	s.log = slog.New(s)
 	return s
 }
 
-// directly makes s write to w.
-func (s *speaker) directly(w io.Writer) {
-	s.through(func(line string) { utter(w, line) })
-}
+// utter says a text on the standard error itself, as before there is a console, and when there is none any more.
+func (c *container) utter(text string) { utter(c.o.Stderr, c.format, text) }
 
-// utter writes a text to w, prefixed, and waits only so long for a reader who has
+// utter writes a text to w, as pintle's, and waits only so long for a reader who has
 // stalled: a container must end also when nobody reads what it prints.
-func utter(w io.Writer, text string) {
+func utter(w io.Writer, format unit.ConsoleFormat, text string) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		fmt.Fprintln(w, prefixed(text))
+		fmt.Fprintln(w, logs.Words(format, now(), text))
 	}()
 	select {
 	case <-written:
@@ -135,11 +133,6 @@ func tookBack(names []unit.Name) string {
 func (c *container) sayAloud(text string) {
 	c.say.log.Info(text)
 	if c.terminal != nil {
-		utter(c.o.Stderr, text)
+		c.utter(text)
 	}
-}
-
-// prefixed marks every line of a text as pintle's.
-func prefixed(text string) string {
-	return "pintle: " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\npintle: ")
 }

@@ -13,7 +13,7 @@ func TestUtterDoesNotWaitForAStalledReader(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe() // nobody reads, so a write blocks
 	defer r.Close()
-	utter(w, "does not hang")
+	utter(w, unit.ConsolePrefixed, "does not hang")
 }
 
 // TestTookBack: the sentence is short, however many leases there are.

@@ -60,6 +60,7 @@ func signalOf(s os.Signal) unit.Signal {
 // maximum: it returns the moment that everything has ended.
 func (c *container) stop(signals <-chan os.Signal) {
 	c.deadline = now().Add(c.config.Load().StopTimeout)
+	c.logs.Stopping()
 	c.units.Halt()
 	c.wait(c.units.Idle(), signals, waiting{
 		hurry: c.units.Hurry,
@@ -172,7 +173,7 @@ func (c *container) end() int {
 	c.closeWithin(drainLogs, c.logs.Close)
 	c.kernel.Close()
 	if message != "" {
-		utter(c.o.Stderr, message)
+		c.utter(message)
 	}
 	return code
 }
@@ -204,7 +205,7 @@ func (c *container) closeWithin(limit time.Duration, closing func(context.Contex
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	err := closing(ctx)
-	c.say.directly(c.o.Stderr) // the console is closed, or about to be
+	c.say.through(c.utter) // the console is closed, or about to be
 	if err != nil {
 		c.say.log.Warn(err.Error())
 	}
