@@ -29,8 +29,8 @@ const (
 // console shows lines on the container's standard error, or on its standard output and error, which may block. Lines
 // are queued, and what cannot be queued is dropped and counted; a line at that place says how many were dropped.
 //
-// The room is shared fairly, and without a look at who else is there: a unit may have as much of it as it leaves free
-// for all others. So one that floods gets half of it, two get a third each, and one that says little always finds room.
+// The room is shared fairly, and without a look at who else is there: a unit may have as much of it, with either outlet,
+// as is left free for all others. So one that floods gets half of it, two get a third each, and one that says little always finds room.
 // What pintle says has a share of its own.
 type console struct {
 	now    func() time.Time
@@ -64,7 +64,7 @@ type share struct {
 	// console.mu guards what follows.
 	format unit.ConsoleFormat // empty: the console's
 	wait   bool
-	held   int       // bytes of its lines in the queues and in the hands of the writers
+	held   [2]int    // by outlet: bytes of its lines in the queue and in the hands of the writer
 	paused bool      // add has said so, and ready has not been called since
 	tally  [2]tally  // by outlet
 	prefix [2]string // by outlet; empty until it is needed
@@ -153,7 +153,7 @@ func (s *share) add(l *consoleLine) (pause bool) {
 	if !o.busy && (o.problem == nil || !c.now().Before(o.retry)) {
 		o.start()
 	}
-	if payer.waits() && !payer.paused && payer.held > consoleMost-c.used {
+	if !payer.paused && payer.over() {
 		payer.paused = true
 		c.paused = append(c.paused, payer)
 	}
@@ -162,6 +162,11 @@ func (s *share) add(l *consoleLine) (pause bool) {
 
 // waits tells whether the unit waits for the console rather than have lines be dropped. The caller holds console.mu.
 func (s *share) waits() bool { return s.wait && !s.console.hasty }
+
+// over tells whether the unit should wait. The caller holds console.mu.
+func (s *share) over() bool {
+	return s.waits() && max(s.held[0], s.held[1]) > consoleMost-s.console.used
+}
 
 // formatOf is how a line is shown. What pintle says is shown in any case, if not as the unit's lines then as all others.
 // The caller holds c.mu.
@@ -228,7 +233,7 @@ func (c *console) appendGap(b []byte, o *outlet, s *share, n int) []byte {
 func (c *console) resume() []func() {
 	var ready []func()
 	c.paused = slices.DeleteFunc(c.paused, func(s *share) bool {
-		if s.waits() && s.held > consoleMost-c.used {
+		if s.over() {
 			return false
 		}
 		s.paused = false

@@ -60,7 +60,7 @@ func newOutlet(c *console, index int, w io.Writer, colour bool) *outlet {
 // queueLine queues a line of the unit s if the share of who pays for it has room, or the unit waits. The caller holds
 // console.mu.
 func (o *outlet) queueLine(payer, s *share, format unit.ConsoleFormat, l *consoleLine) {
-	room := consoleMost - o.console.used - payer.held
+	room := consoleMost - o.console.used - payer.held[o.index]
 	t := &payer.tally[o.index]
 	// Where lines were dropped, the next to be shown is the one that says so.
 	if t.dropped > 0 || len(l.text) > room && !payer.waits() {
@@ -82,7 +82,7 @@ func (o *outlet) queueLine(payer, s *share, format unit.ConsoleFormat, l *consol
 	}
 	o.know(payer)
 	t.queued += size
-	payer.held += size
+	payer.held[o.index] += size
 	o.console.used += size
 }
 
@@ -172,7 +172,7 @@ func (o *outlet) putAway() {
 }
 
 func (o *outlet) free(s *share, t tally) {
-	s.held -= t.queued
+	s.held[o.index] -= t.queued
 	o.console.used -= t.queued
 }
 
