@@ -70,6 +70,31 @@ func start(t *testing.T, yaml string, args ...string) *pintle {
 // startIn does so with other variables in the container's environment.
 func startIn(t *testing.T, environ []string, yaml string, args ...string) *pintle {
 	t.Helper()
+	p := prepared(t, environ, yaml, args...)
+	p.Stderr = &p.stderr
+	stdout, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = bufio.NewReader(stdout)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.ended(t) })
+	return p
+}
+
+// ended ends a pintle that has not.
+func (p *pintle) ended(t *testing.T) {
+	if p.ProcessState == nil { // by TERM, because SIGKILL would leave main behind
+		_ = p.Process.Signal(unix.SIGTERM)
+		p.code(t)
+	}
+}
+
+// prepared is a pintle that is to be started.
+func prepared(t *testing.T, environ []string, yaml string, args ...string) *pintle {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -84,22 +109,7 @@ func startIn(t *testing.T, environ []string, yaml string, args ...string) *pintl
 	p := &pintle{Cmd: exec.Command(os.Args[0], args...)}
 	p.Env = append(os.Environ(), "BOOT_TEST_CONFIG="+config, "PINTLE_RUNTIME_DIR="+filepath.Join(dir, "run"))
 	p.Env = append(p.Env, environ...)
-	p.Stderr = &p.stderr
 	p.WaitDelay = time.Second // what holds the standard error open after the end is a fault, but must not hold up the test
-	stdout, err := p.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.stdout = bufio.NewReader(stdout)
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if p.ProcessState == nil { // by TERM, because SIGKILL would leave main behind
-			_ = p.Process.Signal(unix.SIGTERM)
-			p.code(t)
-		}
-	})
 	return p
 }
 
