@@ -58,7 +58,7 @@ func Words(format unit.ConsoleFormat, at time.Time, text string) string {
 			var s stamp
 			b = appendJSON(b, "", s.of(at.UnixNano()), &consoleLine{stream: Own, text: []byte(line)})
 		} else {
-			b = appendWords(b, "", []byte(line))
+			b = appendWords(b, "", appendClean(nil, []byte(line))) // of a service that it quotes
 		}
 		b = append(b, '\n')
 	}

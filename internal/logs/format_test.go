@@ -94,6 +94,14 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// What pintle quotes of a service commands no terminal: it may be main's, on which a container says why it ends.
+func TestWordsAreHarmless(t *testing.T) {
+	t.Parallel()
+	if got, want := Words("", clock(), "it said:\n  web | \x1b[2J\x1b]0;title\x07oops\r"), "pintle: it said:\npintle:   web | oops"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // Whatever a service writes, its line is one JSON object, of valid UTF-8 and harmless on a terminal, from which the line
 // comes back; but for bytes that are not UTF-8, of which each comes back as U+FFFD.
 func TestConsoleObjectsComeBack(t *testing.T) {
