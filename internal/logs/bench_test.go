@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pintle/internal/engine"
+	"pintle/internal/unit"
 )
 
 var hundred = []byte(strings.Repeat("x", 99) + "\n")
@@ -96,5 +97,21 @@ func BenchmarkFollow(b *testing.B) {
 			b.Fatal(err)
 		}
 		<-seen
+	}
+}
+
+// What a 100-byte line takes to be shown in each format, on a console that takes everything at once.
+func BenchmarkConsole(b *testing.B) {
+	for _, format := range []unit.ConsoleFormat{unit.ConsoleRaw, unit.ConsolePrefixed, unit.ConsoleJSON} {
+		b.Run(string(format), func(b *testing.B) {
+			c := newConsole(Options{Console: io.Discard, ConsoleFormat: format}, systemNow)
+			s := c.join(name, func() {})
+			l := consoleLine{run: 1, seq: 1, stream: engine.Stdout, text: hundred[:99]}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.add(&l)
+				l.seq++
+			}
+		})
 	}
 }
