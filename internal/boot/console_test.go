@@ -62,7 +62,7 @@ func TestColoursOnATerminal(t *testing.T) {
 		t.Run(environ, func(t *testing.T) {
 			t.Parallel()
 			p := startOnTerminal(t, []string{"TERM=xterm", environ}, "oneshots: {web: {required: true, up: "+shell(`printf 'red \033[31malert\n'; exit 1`)+"}}")
-			if got := p.screen(t); !strings.Contains(got, want) {
+			if got := p.screen(t); !strings.Contains("\n"+got, "\n"+want) { // a line, not what is quoted of it at the end
 				t.Errorf("the terminal shows %q, want %q", got, want)
 			}
 		})
