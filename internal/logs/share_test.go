@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -265,19 +266,9 @@ func TestTheConsoleIsShared(t *testing.T) {
 		}
 		console.release()
 		synctest.Wait()
-		shown := console.String()
-		for i := range 100 {
-			for n := range 10 {
-				if line := fmt.Sprintf("\n%s | line %d\n", journalName(i), n); strings.Count(shown, line) != 1 {
-					t.Fatalf("%q is not there", line)
-				}
-			}
-			if line := fmt.Sprintf("\npintle | first: note %d\n", i); strings.Count(shown, line) != 1 {
-				t.Fatalf("%q is not there", line)
-			}
-		}
-		accounted := map[string]int{}
-		for line := range strings.Lines(shown) {
+		times, accounted := map[string]int{}, map[string]int{}
+		for line := range strings.Lines(console.String()) {
+			times[line]++
 			var dropped int
 			name, text, _ := strings.Cut(line, " | ")
 			if name != Own {
@@ -287,6 +278,16 @@ func TestTheConsoleIsShared(t *testing.T) {
 			name, text, _ = strings.Cut(text, ": ")
 			if n, _ := fmt.Sscanf(text, "%d lines were not shown here: ", &dropped); n == 1 {
 				accounted[name] += dropped
+			}
+		}
+		for i := range 100 {
+			for n := range 10 {
+				if line := fmt.Sprintf("%s | line %d\n", journalName(i), n); times[line] != 1 {
+					t.Fatalf("%q is there %d times", line, times[line])
+				}
+			}
+			if line := fmt.Sprintf("pintle | first: note %d\n", i); times[line] != 1 {
+				t.Fatalf("%q is there %d times", line, times[line])
 			}
 		}
 		if accounted["first"] != 2*flood || accounted["second"] != 2*flood {
@@ -395,8 +396,9 @@ func TestConsoleOnATerminal(t *testing.T) {
 // or counted, once.
 func TestEachLineIsShownOrCounted(t *testing.T) {
 	t.Parallel()
-	const each = consoleMost / 10
-	for fromEnd := 1; fromEnd < 400; fromEnd += 19 {
+	const each = consoleMost / 1000
+	long := bytes.Repeat(fmt.Appendf(nil, "line %s\n", strings.Repeat("x", 1000)), each)
+	for fromEnd := 1; fromEnd < 2500; fromEnd += 37 {
 		synctest.Test(t, func(t *testing.T) {
 			console := newStalled()
 			writes := 0
@@ -409,8 +411,9 @@ func TestEachLineIsShownOrCounted(t *testing.T) {
 			b := NewBook(Options{Console: console})
 			write(b.Journal("a"), 0, 1)
 			synctest.Wait()
-			write(b.Journal("a"), 1, each)
-			write(b.Journal("b"), 0, each)
+			var s splitter
+			b.Journal("a").take(&s, 1, engine.Stdout, long)
+			b.Journal("b").take(&s, 1, engine.Stdout, long)
 			console.release()
 			synctest.Wait()
 			time.Sleep(2 * consoleRetry)
@@ -430,8 +433,8 @@ func TestEachLineIsShownOrCounted(t *testing.T) {
 				}
 				total += dropped
 			}
-			if total != 2*each+1 {
-				t.Errorf("where it fails %d bytes before the end, %d lines are accounted for, of %d", fromEnd, total, 2*each+1)
+			if total != 2*each+2 {
+				t.Errorf("where it fails %d bytes before the end, %d lines are accounted for, of %d", fromEnd, total, 2*each+2)
 			}
 		})
 	}
