@@ -100,16 +100,21 @@ func BenchmarkFollow(b *testing.B) {
 	}
 }
 
-// What a 100-byte line takes to be shown in each format, on a console that takes everything at once.
+// What a 100-byte line takes to be shown in each format, on a console that takes everything at once. None is dropped: who
+// adds them waits.
 func BenchmarkConsole(b *testing.B) {
 	for _, format := range []unit.ConsoleFormat{unit.ConsoleRaw, unit.ConsolePrefixed, unit.ConsoleJSON} {
 		b.Run(string(format), func(b *testing.B) {
 			c := newConsole(Options{Console: io.Discard, ConsoleFormat: format}, systemNow)
-			s := c.join(name, func() {})
+			ready := make(chan bool, 1)
+			s := c.join(name, func() { ready <- true })
+			s.configure("", true)
 			l := consoleLine{run: 1, seq: 1, stream: engine.Stdout, text: hundred[:99]}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.add(&l)
+				if s.add(&l) {
+					<-ready
+				}
 				l.seq++
 			}
 		})

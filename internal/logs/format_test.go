@@ -146,15 +146,12 @@ func TestCleanIsHarmless(t *testing.T) {
 	})
 }
 
-// A unit keeps its colour, and not all have the same.
-func TestColoursAreStable(t *testing.T) {
+// Not all units have the same colour. That each keeps its own, the formats show.
+func TestColoursDiffer(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for i := range 50 {
 		name := fmt.Sprint("gateway@n", i)
-		if prefix(name, true) != prefix(name, true) {
-			t.Errorf("%s changes its colour", name)
-		}
 		seen[strings.Split(prefix(name, true), name)[0]] = true
 	}
 	if len(seen) < 5 {
