@@ -16,6 +16,9 @@
 // and goes on in the next line, or the stream ended there) the line is marked
 // Partial. So a stream can be put together again byte by byte.
 //
+// Secret values that Book.Mask was told are masked on the way in, the one change to a line that there is: what is behind
+// (the ring, files, the console, readers) never has one.
+//
 // Memory is bounded: each unit that has written has one ring of at most
 // Options.RingBytes, its bookkeeping included; an idle pipe holds no buffer; a
 // stalled console holds at most 1 MiB, beside what one read of each unit that waits
@@ -81,8 +84,10 @@ type Book struct {
 	console   *console  // nil: none
 	buffers   sync.Pool // of *buffer
 	batches   sync.Pool // of *[]byte, which are empty
+	mask      atomic.Pointer[mask]
 
-	masked atomic.Pointer[[]string]
+	masking  sync.Mutex          // held by who changes mask
+	unmasked map[string]struct{} // values that it was said of that they are not masked; masking guards it
 
 	mu       sync.Mutex
 	journals map[unit.Name]*Journal
@@ -100,6 +105,7 @@ func NewBook(o Options) *Book {
 		changed:   o.Changed,
 		journals:  map[unit.Name]*Journal{},
 		captures:  map[*capture]struct{}{},
+		unmasked:  map[string]struct{}{},
 	}
 	if b.ringBytes <= 0 {
 		b.ringBytes = DefaultRingBytes

@@ -316,8 +316,11 @@ func isTerminal(w io.Writer) bool {
 // said this way takes its turn behind the lines of the units, and cannot be held up by a stalled console.
 func (b *Book) Say(text string) {
 	if b.console != nil {
+		m := b.mask.Load()
 		for line := range strings.Lines(text) {
-			b.console.say(strings.TrimSuffix(line, "\n"))
+			line := []byte(strings.TrimSuffix(line, "\n"))
+			line, _ = m.apply(line, 0, len(line), nil)
+			b.console.say(string(line))
 		}
 	}
 }

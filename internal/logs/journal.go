@@ -214,11 +214,13 @@ func (j *Journal) line(m *mark) engine.Line {
 // take adds the lines that chunk ends to the journal and the console; s holds what has begun. All of them get the time
 // at which the chunk was read.
 func (j *Journal) take(s *splitter, run uint64, stream string, chunk []byte) {
+	m := j.book.mask.Load()
+	clean := !m.mayMatch(chunk)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e := entry{time: j.book.now().UnixNano(), run: run, stream: j.stream(stream)}
 	for {
-		text, partial, rest, ok := s.next(chunk)
+		text, partial, rest, ok := s.next(m, clean, chunk)
 		if !ok {
 			break
 		}
@@ -231,7 +233,7 @@ func (j *Journal) take(s *splitter, run uint64, stream string, chunk []byte) {
 
 // finish adds what a stream ended with.
 func (j *Journal) finish(s *splitter, run uint64, stream string) {
-	text, ok := s.last()
+	text, ok := s.last(j.book.mask.Load())
 	if !ok {
 		return
 	}
@@ -243,7 +245,6 @@ func (j *Journal) finish(s *splitter, run uint64, stream string) {
 
 // add adds one line. The caller holds j.mu, which keeps journal, files and console in the same order.
 func (j *Journal) add(e entry, text []byte) {
-	text = j.book.mask(text)
 	if !j.ended {
 		j.ring.append(e, text)
 	}

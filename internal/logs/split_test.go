@@ -19,7 +19,7 @@ func cut(input []byte, size int) (lines []string) {
 	}
 	for chunk := range slices.Chunk(input, size) {
 		for {
-			text, partial, rest, ok := s.next(chunk)
+			text, partial, rest, ok := s.next(nil, true, chunk)
 			if !ok {
 				break
 			}
@@ -27,7 +27,7 @@ func cut(input []byte, size int) (lines []string) {
 			chunk = rest
 		}
 	}
-	if text, ok := s.last(); ok {
+	if text, ok := s.last(nil); ok {
 		add(text, true)
 	}
 	return lines
