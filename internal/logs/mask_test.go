@@ -175,21 +175,21 @@ func naive(values []string, line string) string {
 	hidden := make([]bool, len(line))
 	begins := make([]bool, len(line)+1)
 	reach := 0
-	for at := range line {
+	for at := range len(line) {
 		for _, v := range values {
 			if strings.HasPrefix(line[at:], v) {
 				if at >= reach {
 					begins[at] = true
 				}
 				reach = max(reach, at+len(v))
-				for i := range v {
+				for i := range len(v) {
 					hidden[at+i] = true
 				}
 			}
 		}
 	}
 	var out strings.Builder
-	for i := range line {
+	for i := range len(line) {
 		if begins[i] {
 			out.WriteString("***")
 		}
