@@ -253,7 +253,7 @@ func serve(t *testing.T) (path string, all <-chan got) {
 
 // self is this process as a sender.
 func self() Sender {
-	return Sender{os.Getpid(), uint32(os.Getuid()), uint32(os.Getgid())}
+	return Sender{PID: os.Getpid(), UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
 }
 
 // status is the message that has a status alone.

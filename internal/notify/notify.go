@@ -15,26 +15,19 @@
 package notify
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/datagram"
 )
 
 // MaxDatagram is the longest datagram that is read, in bytes. Longer ones are refused.
 const MaxDatagram = 4096
-
-// maxRights is how many descriptors can come with one datagram (SCM_MAX_FD of the kernel).
-const maxRights = 253
-
-// maxPath is the longest path of a socket (sockaddr_un, less the zero byte at its end).
-const maxPath = 107
 
 // Why a datagram is refused as a whole.
 var (
@@ -42,11 +35,8 @@ var (
 	ErrUnknown = errors.New("the sender is in a PID namespace that cannot be seen from here")
 )
 
-// Sender is who sent a message, by the kernel's word, at the time it was sent.
-type Sender struct {
-	PID      int
-	UID, GID uint32
-}
+// Sender is who sent a message.
+type Sender = datagram.Sender
 
 // Socket is a socket for notifications.
 type Socket struct {
@@ -67,79 +57,21 @@ func Listen(path string, uid int) (*Socket, error) {
 }
 
 func listen(path string, uid int) (*Socket, error) {
-	if !filepath.IsAbs(path) {
-		return nil, errors.New("the path is not absolute")
-	}
-	if len(path) > maxPath {
-		return nil, fmt.Errorf("the path is longer than the %d bytes that a socket's may have", maxPath)
-	}
-	if err := removeStale(path); err != nil {
+	conn, err := datagram.Listen(path)
+	if err != nil {
 		return nil, err
 	}
-	// Credentials are asked for before the socket has a name, so that there is no message without.
-	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var failed error
-		err := raw.Control(func(fd uintptr) {
-			failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
-		})
-		return errors.Join(err, failed)
-	}}
-	packets, err := config.ListenPacket(context.Background(), "unixgram", path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	conn, ok := packets.(*net.UnixConn)
-	if !ok {
-		packets.Close()
-		return nil, fmt.Errorf("a %T is no unix socket", packets)
-	}
 	s := &Socket{path: path, conn: conn}
-	s.close = sync.OnceValue(func() error {
-		// The name goes first: nobody finds it stale and puts another socket there, which would then lose its name.
-		err := os.Remove(path)
-		if errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-		return errors.Join(cause(err), conn.Close())
-	})
+	s.close = sync.OnceValue(func() error { return datagram.Close(conn, path) })
 	err = os.Chmod(path, 0o600)
 	if err == nil && uid != os.Geteuid() {
 		err = os.Lchown(path, uid, -1)
 	}
 	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("cannot give it to uid %d: %w", uid, cause(err))
+		return nil, fmt.Errorf("cannot give it to uid %d: %w", uid, datagram.Cause(err))
 	}
 	return s, nil
-}
-
-// removeStale removes a socket that nobody reads.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return cause(err)
-	case info.Mode().Type() != os.ModeSocket:
-		return errors.New("it is there and is no socket")
-	}
-	conn, err := net.Dial("unixgram", path)
-	if err == nil {
-		conn.Close()
-	}
-	if !errors.Is(err, unix.ECONNREFUSED) {
-		return errors.New("another process listens there")
-	}
-	return cause(os.Remove(path))
-}
-
-// cause is a system's error without the call and the path, which the caller names.
-func cause(err error) error {
-	if errno := unix.Errno(0); errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }
 
 // Serve reads messages, one after the other, until the socket is closed; then it returns nil.
@@ -153,7 +85,7 @@ func cause(err error) error {
 // it sent before has been taken (sd_notify_barrier(3)).
 func (s *Socket) Serve(take func(Sender, Message), refuse func(Sender, error)) error {
 	data := make([]byte, MaxDatagram)
-	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4*maxRights))
+	control := datagram.Control()
 	for {
 		// Descriptors arrive close-on-exec (MSG_CMSG_CLOEXEC is net's own). Those for which there is no room, at the limit
 		// of open files, are dropped by the kernel (MSG_CTRUNC), which puts the credentials before them.
@@ -162,12 +94,12 @@ func (s *Socket) Serve(take func(Sender, Message), refuse func(Sender, error)) e
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("cannot read %s: %w", s.path, cause(err))
+			return fmt.Errorf("cannot read %s: %w", s.path, datagram.Cause(err))
 		}
-		from, rights := unpack(control[:c])
+		from, rights := datagram.Unpack(control[:c])
 		handOn(from, data[:n], flags, take, refuse)
 		for _, fd := range rights {
-			discard(fd)
+			datagram.Discard(fd)
 		}
 	}
 }
@@ -188,31 +120,6 @@ func handOn(from Sender, data []byte, flags int, take func(Sender, Message), ref
 	if m != (Message{}) {
 		take(from, m)
 	}
-}
-
-// unpack reads what came along with a datagram. The Sender is zero where the kernel did not say it.
-func unpack(control []byte) (from Sender, rights []int) {
-	for len(control) >= unix.SizeofCmsghdr {
-		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
-		if err != nil {
-			break
-		}
-		m := unix.SocketControlMessage{Header: header, Data: data}
-		if fds, err := unix.ParseUnixRights(&m); err == nil {
-			rights = append(rights, fds...)
-		} else if cred, err := unix.ParseUnixCredentials(&m); err == nil {
-			from = Sender{PID: int(cred.Pid), UID: cred.Uid, GID: cred.Gid}
-		}
-		control = rest
-	}
-	return from, rights
-}
-
-// discard closes a descriptor that somebody passed. It may be the last one of a TCP connection that is told to linger:
-// the close would then wait for as long as the sender likes.
-func discard(fd int) {
-	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{}) // where it is a socket
-	unix.Close(fd)
 }
 
 // Close ends Serve and removes the socket. It may be called more than once.

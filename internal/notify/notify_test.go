@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/datagram"
 )
 
 // TestSenderIsTheKernelsWord: a message comes with who sent it, and any user may send.
@@ -28,7 +30,7 @@ func TestSenderIsTheKernelsWord(t *testing.T) {
 
 	needRoot(t)
 	c := start(t, as(10000, 10001), "send", task{Socket: path, Text: "READY=1"})
-	want = got{Sender{c.pid, 10000, 10001}, Message{Ready: true}, nil}
+	want = got{Sender{PID: c.pid, UID: 10000, GID: 10001}, Message{Ready: true}, nil}
 	if g := <-all; g != want {
 		t.Errorf("got %+v, want %+v", g, want)
 	}
@@ -128,8 +130,8 @@ func TestListenSaysWhyNot(t *testing.T) {
 	for path, why := range map[string]string{
 		"notify": "is not absolute",
 		"@away":  "is not absolute",
-		filepath.Join(dir, strings.Repeat("x", maxPath)): "longer than the 107 bytes",
-		filepath.Join(dir, "none/notify"):                "no such file or directory",
+		filepath.Join(dir, strings.Repeat("x", datagram.MaxPath)): "longer than the 107 bytes",
+		filepath.Join(dir, "none/notify"):                         "no such file or directory",
 	} {
 		s, err := Listen(path, owner())
 		if err == nil {
@@ -139,7 +141,7 @@ func TestListenSaysWhyNot(t *testing.T) {
 			t.Errorf("%s: %v; want %s", path, err, why)
 		}
 	}
-	longest := filepath.Join(dir, strings.Repeat("x", maxPath-len(dir)-1))
+	longest := filepath.Join(dir, strings.Repeat("x", datagram.MaxPath-len(dir)-1))
 	s, err := Listen(longest, owner())
 	if err != nil {
 		t.Fatalf("%d bytes: %v", len(longest), err)
@@ -253,7 +255,7 @@ func rights(t *testing.T, n int) []byte {
 // TestPassedDescriptorsAreClosed: also those of messages that are refused or say nothing, and as many as can be passed.
 func TestPassedDescriptorsAreClosed(t *testing.T) {
 	path, all := serve(t)
-	most, rest := rights(t, maxRights), rights(t, 300-maxRights)
+	most, rest := rights(t, datagram.MaxRights), rights(t, 300-datagram.MaxRights)
 	before := open(t)
 	for range 5 {
 		for _, text := range []string{"READY=1", "", "FDSTORE=1", strings.Repeat("x", MaxDatagram+1)} {
@@ -277,15 +279,15 @@ func TestPassedDescriptorsAreClosed(t *testing.T) {
 	if after := open(t); after != before {
 		t.Errorf("%d descriptors were open before and %d after", before, after)
 	}
-	if err := send(path, nil, rights(t, maxRights+1)); err == nil {
-		t.Errorf("more than %d descriptors can be passed at once on this kernel", maxRights)
+	if err := send(path, nil, rights(t, datagram.MaxRights+1)); err == nil {
+		t.Errorf("more than %d descriptors can be passed at once on this kernel", datagram.MaxRights)
 	}
 }
 
 // TestNoRoomForDescriptors: at the limit of open files, a message and its sender arrive all the same.
 func TestNoRoomForDescriptors(t *testing.T) {
 	path, all := serve(t)
-	passed := rights(t, maxRights)
+	passed := rights(t, datagram.MaxRights)
 	fd := sender(t, path)
 	before := open(t)
 	var limit unix.Rlimit
