@@ -193,7 +193,8 @@ func (c *container) start() error {
 		process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
 	}
 	var err error
-	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped})
+	logSocket := c.config.Load().Log.Socket
+	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped, Senders: logSocket != ""})
 	if err != nil {
 		return err
 	}
@@ -224,11 +225,17 @@ func (c *container) start() error {
 	if listenErr == nil {
 		environ = append(environ, "PINTLE_SOCKET="+socket)
 	}
+	var syslog supervisor.LogSocket
+	if logSocket != "" {
+		if syslog, err = supervisor.ListenSyslog(logSocket); err != nil {
+			c.fixed = append(c.fixed, engine.Conditionf(engine.LogSocketMissing, "what processes say by syslog(3) is not heard: %v", err))
+		}
+	}
 	d := c.declarations(c.config.Load(), c.main)
 	c.units = supervisor.New(supervisor.Options{
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
 		Load: c.reload, Records: records, Environ: environ, Secret: c.config.Load().Log.Secret, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs,
-		Store: c.store, Leases: c.leases, Log: c.say.log, RunDirectory: c.runDirectory, Terminal: c.terminal != nil,
+		Store: c.store, Leases: c.leases, Log: c.say.log, RunDirectory: c.runDirectory, Syslog: syslog, Terminal: c.terminal != nil,
 		Conditions: c.conditions, PriorExit: c.priorExit,
 	})
 	c.units.Boot()

@@ -43,6 +43,8 @@ const (
 	SocketMissing ConditionCode = "socket-missing"
 	// RunsMute: runs can't talk to pintle, so that those whose readiness is a message are never ready.
 	RunsMute ConditionCode = "runs-mute"
+	// LogSocketMissing: what processes say by syslog(3) is not heard.
+	LogSocketMissing ConditionCode = "log-socket-missing"
 	// OneUser: pintle can't switch users, so that all units run as its own.
 	OneUser ConditionCode = "one-user"
 	// NotPrepared: something that was to be prepared is not as declared.
@@ -89,6 +91,7 @@ var conditions = []Condition{
 	{ConsoleClosed, "the console is closed, and shows no output any more"},
 	{SocketMissing, "pintle's commands can't reach it"},
 	{RunsMute, "runs can't talk to pintle"},
+	{LogSocketMissing, "what processes say by syslog(3) is not heard"},
 	{OneUser, "pintle can't switch users: all units run as one"},
 	{NotPrepared, "something could not be prepared"},
 	{UnitFailed, "a unit has failed"},

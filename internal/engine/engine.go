@@ -193,10 +193,11 @@ const (
 	ChangeEdit   = "edit"
 )
 
-// Streams of a run.
+// Streams of a run. Syslog has what its processes said on /dev/log.
 const (
 	Stdout = "stdout"
 	Stderr = "stderr"
+	Syslog = "syslog"
 )
 
 // Line is one line of a unit's output.

@@ -138,6 +138,13 @@ func (b *Book) Journal(name unit.Name) *Journal {
 	return j
 }
 
+// Find is the journal of the named unit, nil where there is none: that of a unit that was removed is not made again.
+func (b *Book) Find(name unit.Name) *Journal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.journals[name]
+}
+
 // Forget drops the journal of a unit that was removed. Followers are given what was kept and then end; with the last
 // of them the memory is freed. What still comes from the unit's pipes is drained, and goes to the console and the unit's
 // files only, which stay.

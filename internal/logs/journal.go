@@ -43,8 +43,14 @@ func newJournal(b *Book, name unit.Name) *Journal {
 // never waits.
 // On the console it reads "pintle | NAME: exited with code 1", so that a service cannot speak in pintle's name.
 func (j *Journal) Note(run uint64, text string) {
+	j.Add(run, Own, []byte(text))
+}
+
+// Add adds lines that come by themselves, as a message on /dev/log does. It never waits: where the unit's files do not
+// keep up, lines are left out there, and counted.
+func (j *Journal) Add(run uint64, stream string, text []byte) {
 	var s splitter
-	j.take(&s, run, Own, append([]byte(text), '\n'))
+	j.take(&s, run, stream, append(text, '\n'))
 	if s := j.sink.Load(); s != nil {
 		s.wake()
 	}

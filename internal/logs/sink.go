@@ -17,7 +17,8 @@ const (
 	fileRetry = time.Second
 	// fileAgain is after how long they are tried when there is nothing else to write than how many lines are missing.
 	fileAgain = 5 * time.Second
-	// mostNotes bounds the bytes of pintle's own lines that wait for a disk: who adds them never waits for it.
+	// mostNotes bounds the bytes of pintle's own lines, and of those on /dev/log, that wait for a disk: who adds them never
+	// waits for it.
 	mostNotes = 64 << 10
 	// mostSpare is the size of the largest buffer that is kept for another use.
 	mostSpare = 1 << 20
@@ -39,7 +40,7 @@ type sink struct {
 	rule    File
 	moved   bool    // rule is another one than file was opened by
 	pending *[]byte // whole lines; nil where there are none
-	notes   int     // how many bytes of them are pintle's own
+	notes   int     // how many bytes of them are of who does not wait
 	lost    int     // lines that were not written, behind the last one that was
 	problem error   // why not; nil where they came too fast
 	retry   time.Time
@@ -56,13 +57,13 @@ type sink struct {
 const stampForm = "2006-01-02T15:04:05.000000Z"
 
 // words are the streams as files have them. A "+" behind one says that no newline ended the line.
-var words = map[string]string{engine.Stdout: "out", engine.Stderr: "err", Own: Own}
+var words = map[string]string{engine.Stdout: "out", engine.Stderr: "err", engine.Syslog: "log", Own: Own}
 
 // add adds one line to those that are to be written.
 func (s *sink) add(at int64, stream string, partial bool, text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stream == Own {
+	if stream == Own || stream == engine.Syslog { // nobody waits who adds these
 		if s.notes > mostNotes {
 			s.lost++
 			return

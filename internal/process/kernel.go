@@ -53,6 +53,8 @@ type Kernel struct {
 	leaders map[int]*Run
 	runs    map[string]*Run // by mark, all that may still have processes, but for those that belong to another one's set
 	stopped func(pid int, sig unit.Signal)
+	ended   ended
+	senders bool // Options.Senders
 
 	cgroups *cgroups // nil where runs get none
 	oom     oomWatch
@@ -66,6 +68,8 @@ type Options struct {
 	Log *slog.Logger
 	// Stopped is told when a leader was stopped by a signal (not ended); nil for nobody. It must not block.
 	Stopped func(pid int, sig unit.Signal)
+	// Senders has it be remembered which run an orphan belonged to, for SendersOf.
+	Senders bool
 	// Sets is the means by which a run's processes are found; the zero value is SetsAuto.
 	Sets Sets
 }
@@ -102,6 +106,7 @@ func New(o Options) (*Kernel, error) {
 		leaders: map[int]*Run{},
 		runs:    map[string]*Run{},
 		stopped: o.Stopped,
+		senders: o.Senders,
 		done:    make(chan struct{}),
 	}
 	if o.Sets != SetsAttribution {
@@ -166,6 +171,9 @@ func (k *Kernel) reap() {
 }
 
 func (k *Kernel) reapOne(ended *bool) bool {
+	if k.senders {
+		k.rememberOrphan()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var status unix.WaitStatus
@@ -191,6 +199,7 @@ func (k *Kernel) reapOne(ended *bool) bool {
 	default:
 		*ended = true
 		delete(k.leaders, pid)
+		k.ended.add(pid, r.owner())
 		r.noteLeftovers()
 		e := unit.Exit{Code: status.ExitStatus()}
 		if status.Signaled() {

@@ -74,10 +74,13 @@ func execError(code int, format string, args ...any) *ExecError {
 
 // Run is one life of a unit's processes.
 type Run struct {
-	k     *Kernel
-	pid   int
-	mark  string
-	hooks Hooks
+	k      *Kernel
+	pid    int
+	mark   string
+	hooks  Hooks
+	unit   unit.Name
+	number uint64
+	uid    int // who it was started as
 	belonging
 
 	// step is set while the leader is in the exec step: the hooks have to wait. The Kernel's mutex guards it.
@@ -95,7 +98,10 @@ func (k *Kernel) Start(c Command, h Hooks) (run *Run, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	r := &Run{k: k, hooks: h}
+	r := &Run{k: k, hooks: h, unit: c.Unit, number: c.Number, uid: os.Geteuid()}
+	if c.Identity != nil {
+		r.uid = c.Identity.UID
+	}
 	attr := &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: !c.Terminal, Setpgid: c.Terminal}}
 	enlisted, err := r.enlist(&c, attr.Sys)
 	if err != nil {

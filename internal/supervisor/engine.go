@@ -215,7 +215,7 @@ func (s *Supervisor) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[
 			switch u, ok := s.units[req.Name]; {
 			case !ok:
 				answer(nil, s.unknown("read the log of", req.Name))
-			case u.spec.Kind == unit.Main:
+			case u.spec.Kind == unit.Main && s.o.Syslog == nil:
 				answer(nil, engine.Errorf(engine.Conflict,
 					"cannot read the log of main: its output goes to the container's own, see docker logs"))
 			default:

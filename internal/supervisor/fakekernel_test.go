@@ -47,6 +47,7 @@ func (k *fakeKernel) count() int {
 }
 
 func (k *fakeKernel) RunOf(int) Run                         { return nil }
+func (k *fakeKernel) SendersOf(int, uint32) []Run           { return nil }
 func (k *fakeKernel) Strays(context.Context) []process.Left { return nil }
 func (k *fakeKernel) Sets() string                          { return "none" }
 
@@ -57,7 +58,8 @@ func (r *obedient) die(e unit.Exit) {
 	})
 }
 
-func (r *obedient) Pid() int { return 1 << 22 } // no process has it
+func (r *obedient) Pid() int                   { return 1 << 22 } // no process has it
+func (r *obedient) Names() (unit.Name, uint64) { return "", 0 }
 func (r *obedient) Signal(sig unit.Signal) error {
 	r.die(unit.Exit{Signal: sig})
 	return nil

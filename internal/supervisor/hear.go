@@ -66,7 +66,15 @@ func (s *Supervisor) listen(u *record, number uint64, socket Socket) {
 // whyUnknown says why nobody knows which run a sender belongs to.
 func whyUnknown(pid int) string {
 	if unix.Kill(pid, 0) == unix.ESRCH {
-		return "it has ended already, and nobody can tell any more whose it was: it must wait until it is heard (BARRIER=1, sd_notify_barrier(3))"
+		return whyNoRun(pid) + ": it must wait until it is heard (BARRIER=1, sd_notify_barrier(3))"
+	}
+	return whyNoRun(pid)
+}
+
+// whyNoRun is that where there is nothing that the sender can do about it.
+func whyNoRun(pid int) string {
+	if unix.Kill(pid, 0) == unix.ESRCH {
+		return "it has ended already, and nobody can tell any more whose it was"
 	}
 	return "it belongs to no run"
 }

@@ -21,6 +21,8 @@ type Kernel interface {
 	Listen(path string, uid int) (Socket, error)
 	// RunOf is the run that a living process belongs to, or nil.
 	RunOf(pid int) Run
+	// SendersOf are the runs that a process may belong to, or have belonged to, which sent something: one where that is known.
+	SendersOf(pid int, uid uint32) []Run
 	// Strays are the processes that belong to no run.
 	Strays(ctx context.Context) []process.Left
 	// Sets says by which means the processes of a run are told from others.
@@ -30,6 +32,7 @@ type Kernel interface {
 // Run is one life of a unit's processes, as *process.Run has it.
 type Run interface {
 	Pid() int
+	Names() (unit.Name, uint64)
 	Signal(unit.Signal) error
 	Terminate(unit.Signal, unit.Target)
 	Sweep(empty func(), report func([]process.Left))
@@ -108,6 +111,14 @@ func (k kernel) Listen(path string, uid int) (Socket, error) {
 		return nil, err
 	}
 	return socket, nil
+}
+
+func (k kernel) SendersOf(pid int, uid uint32) []Run {
+	var runs []Run
+	for _, r := range k.Kernel.SendersOf(pid, uid) {
+		runs = append(runs, r)
+	}
+	return runs
 }
 
 func (k kernel) RunOf(pid int) Run {

@@ -331,7 +331,8 @@ func (r *fakeRun) reportEmpty() {
 }
 
 // Pid implements Run.
-func (r *fakeRun) Pid() int { return r.pid }
+func (r *fakeRun) Pid() int                   { return r.pid }
+func (r *fakeRun) Names() (unit.Name, uint64) { return "", 0 }
 
 // Signal implements Run: a person's, or the one that has a run say where it hangs.
 func (r *fakeRun) Signal(sig unit.Signal) error {
@@ -482,6 +483,7 @@ func (k *fake) close() {
 
 // RunOf, Strays and Sets implement Kernel.
 func (k *fake) RunOf(int) Run                         { return nil }
+func (k *fake) SendersOf(int, uint32) []Run           { return nil }
 func (k *fake) Strays(context.Context) []process.Left { return nil }
 func (k *fake) Sets() string                          { return "none" }
 

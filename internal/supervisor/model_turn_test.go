@@ -61,9 +61,11 @@ func (r *swiftRun) end(e unit.Exit) {
 }
 
 func (k *swift) RunOf(int) Run                                 { return nil }
+func (k *swift) SendersOf(int, uint32) []Run                   { return nil }
 func (k *swift) Strays(context.Context) []process.Left         { return nil }
 func (k *swift) Sets() string                                  { return "none" }
 func (r *swiftRun) Pid() int                                   { return 1 }
+func (r *swiftRun) Names() (unit.Name, uint64)                 { return "", 0 }
 func (r *swiftRun) Signal(unit.Signal) error                   { return nil }
 func (r *swiftRun) Terminate(s unit.Signal, _ unit.Target)     { r.end(unit.Exit{Signal: s}) }
 func (r *swiftRun) Sweep(empty func(), _ func([]process.Left)) { go empty() }

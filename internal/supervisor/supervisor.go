@@ -54,6 +54,8 @@ type Options struct {
 	// RunDirectory is where runs have their sockets, and find why and until when they are being stopped; empty for
 	// nowhere. It is pintle's alone to write.
 	RunDirectory string
+	// Syslog is where processes say something by syslog(3); nil for nowhere. The supervisor closes it.
+	Syslog LogSocket
 	// Terminal is set where main gets pintle's standard input as its terminal.
 	Terminal bool
 	// PriorExit tells how a unit ended in the container's life before: clean, unclean or unknown; nil where nobody knows.
@@ -77,6 +79,8 @@ type Supervisor struct {
 	sockets atomic.Uint64
 	// secret is Options.Secret, or what a reload has put in its place.
 	secret atomic.Pointer[func(name string) bool]
+
+	listened chan struct{} // closed when nobody listens on the log socket any more
 
 	over chan struct{} // closed when the container has come to its end by itself
 	idle chan struct{} // closed when the container stops and no unit has a process left
@@ -120,6 +124,7 @@ func New(o Options) *Supervisor {
 		queue:      newQueue(),
 		errands:    newQueue(),
 		done:       make(chan struct{}),
+		listened:   make(chan struct{}),
 		over:       make(chan struct{}),
 		idle:       make(chan struct{}),
 		units:      map[unit.Name]*record{},
@@ -162,6 +167,7 @@ func New(o Options) *Supervisor {
 	}()
 	go s.serve(&s.errands, func(e event) { e(s) })
 	go s.relay.run(s.done)
+	s.listenToAll()
 	return s
 }
 
@@ -329,6 +335,7 @@ func (s *Supervisor) signal(run Run, sig unit.Signal, done func(error)) {
 
 // Close ends the loop. Requests after it fail as if no supervisor were there.
 func (s *Supervisor) Close() {
+	s.deafen()
 	s.queue.put(func(s *Supervisor) {
 		for _, u := range s.units {
 			u.endChecks()
