@@ -2,13 +2,13 @@ package supervisor
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"pintle/internal/engine"
+	"pintle/internal/logs"
 	"pintle/internal/syslog"
 	"pintle/internal/trust"
 	"pintle/internal/unit"
@@ -40,12 +40,15 @@ func ListenSyslog(path string) (LogSocket, error) {
 // devlog takes what comes on the socket; its one goroutine owns it.
 type devlog struct {
 	s *Supervisor
-	// tags are the runs that lines with a tag came from, by the sender's user, where that was known.
+	// tags are the runs that lines with a tag came from, by the sender's user, where that was known; nil where they were of
+	// several units.
 	tags map[tagged]Run
-	// next is when the next line may be said about what could not be taken, missed how many lines that were since the last one.
+	// pending are messages of senders that had ended, and whose tag is not known yet, the oldest first; size is their length.
+	pending []message
+	size    int
+	// next is when the next line may be said about what could not be taken, missed how many that were since the last one.
 	next   time.Time
 	missed int
-	log    *slog.Logger
 }
 
 type tagged struct {
@@ -53,8 +56,19 @@ type tagged struct {
 	tag string
 }
 
-// mostTags bounds the tags that are kept in mind.
-const mostTags = 256
+type message struct {
+	tagged
+	from  syslog.Sender
+	among []Run // whose it may be
+	line  []byte
+}
+
+const (
+	// mostTags bounds the tags that are kept in mind.
+	mostTags = 256
+	// mostPending bounds the bytes of messages that wait to be known, and mostWaiting their number.
+	mostPending, mostWaiting = 64 << 10, 256
+)
 
 // unknownPause is the shortest time between two lines about senders that nobody knows.
 const unknownPause = time.Minute
@@ -62,46 +76,83 @@ const unknownPause = time.Minute
 // hearSyslog takes messages until the socket is closed; it is a goroutine of its own.
 func (s *Supervisor) hearSyslog() {
 	defer close(s.listened)
-	d := &devlog{s: s, tags: map[tagged]Run{}, log: s.o.Log}
+	d := &devlog{s: s, tags: map[tagged]Run{}}
 	if err := s.o.Syslog.Serve(d.take); err != nil {
 		s.o.Log.Warn(err.Error())
+	}
+	for _, m := range d.pending {
+		d.unknown(m.from)
 	}
 	d.tell()
 }
 
-// take gives a message to the unit whose it is.
-func (d *devlog) take(from syslog.Sender, m syslog.Message) {
-	r := d.whose(from, m.Tag)
-	if r == nil {
+// take gives a message to the unit whose it is. Where its sender has ended, and several runs of its user remain, it is of the
+// one that the tag was heard from before, or is heard from next, and from no other unit.
+func (d *devlog) take(from syslog.Sender, said syslog.Message) {
+	m := message{tagged{from.UID, said.Tag}, from, d.s.o.Kernel.SendersOf(from.PID, from.UID), said.Line()}
+	known, heard := d.tags[m.tagged]
+	switch {
+	case len(m.among) == 1:
+		d.learn(m.tagged, m.among[0])
+		give(d.s.o.Logs, m.among[0], m.line)
+	case slices.Contains(m.among, known):
+		give(d.s.o.Logs, known, m.line)
+	case len(m.among) == 0 || heard && known == nil:
 		d.unknown(from)
-		return
-	}
-	name, number := r.Names()
-	if journal := d.s.o.Logs.Find(name); journal != nil {
-		journal.Add(number, engine.Syslog, m.Line())
+	default:
+		d.wait(m)
 	}
 }
 
-// whose is the run that a message is of, nil where nobody knows. Where its sender has ended, and several runs of its user
-// remain, it is the one that the tag was heard from before, and from no other.
-func (d *devlog) whose(from syslog.Sender, tag string) Run {
-	runs := d.s.o.Kernel.SendersOf(from.PID, from.UID)
-	key := tagged{from.UID, tag}
-	known, again := d.tags[key]
+// learn keeps in mind whose a tag is, and gives away what has waited for that.
+func (d *devlog) learn(key tagged, r Run) {
+	known, heard := d.tags[key]
 	switch {
-	case len(runs) == 0:
-		return nil
-	case len(runs) > 1 && slices.Contains(runs, known):
-		return known
-	case len(runs) > 1:
-		return nil
-	}
-	r := runs[0]
-	if len(d.tags) == mostTags && !again {
+	case heard && (known == r || known == nil):
+		return
+	case heard && unitOf(known) != unitOf(r):
+		d.tags[key] = nil
+		return
+	case len(d.tags) >= mostTags:
 		clear(d.tags)
 	}
 	d.tags[key] = r
-	return r
+	rest := d.pending[:0]
+	for _, m := range d.pending {
+		if m.tagged == key && slices.Contains(m.among, r) {
+			d.size -= len(m.line)
+			give(d.s.o.Logs, r, m.line)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	clear(d.pending[len(rest):])
+	d.pending = rest
+}
+
+// wait keeps a message until it is known whose it is; the oldest of too many are given up.
+func (d *devlog) wait(m message) {
+	d.pending = append(d.pending, m)
+	d.size += len(m.line)
+	for d.size > mostPending || len(d.pending) > mostWaiting {
+		d.unknown(d.pending[0].from)
+		d.size -= len(d.pending[0].line)
+		d.pending[0] = message{}
+		d.pending = d.pending[1:]
+	}
+}
+
+func unitOf(r Run) unit.Name {
+	name, _ := r.Names()
+	return name
+}
+
+// give adds lines to the journal of a run's unit, if that is still there.
+func give(book *logs.Book, r Run, line []byte) {
+	name, number := r.Names()
+	if journal := book.Find(name); journal != nil {
+		journal.Add(number, engine.Syslog, line)
+	}
 }
 
 // unknown counts what can't be taken.
@@ -111,14 +162,14 @@ func (d *devlog) unknown(from syslog.Sender) {
 		return
 	}
 	d.tell()
-	d.log.Warn(fmt.Sprintf("cannot take a line on the log socket from process %d (uid %d): %s", from.PID, from.UID, whyNoRun(from.PID)))
+	d.s.o.Log.Warn(fmt.Sprintf("cannot take a line on the log socket from process %d (uid %d): %s", from.PID, from.UID, whyNoRun(from.PID)))
 	d.next, d.missed = now().Add(unknownPause), 0
 }
 
 // tell says how many more there were.
 func (d *devlog) tell() {
 	if d.missed > 1 {
-		d.log.Warn(fmt.Sprintf("cannot take %d lines on the log socket: it is not known which runs they are of", d.missed))
+		d.s.o.Log.Warn(fmt.Sprintf("cannot take %d lines on the log socket: it is not known which runs they are of", d.missed))
 	}
 }
 

@@ -90,7 +90,7 @@ func newWorld(t *testing.T, o Options) *world {
 	t.Helper()
 	w := &world{t: t, log: &lines{}}
 	o.Log = slog.New(slog.NewTextHandler(w.log, nil))
-	kernel, err := process.New(process.Options{Log: o.Log})
+	kernel, err := process.New(process.Options{Log: o.Log, Senders: o.Syslog != nil})
 	if err != nil {
 		t.Fatal(err)
 	}
