@@ -54,7 +54,7 @@ type Kernel struct {
 	runs    map[string]*Run // by mark, all that may still have processes, but for those that belong to another one's set
 	stopped func(pid int, sig unit.Signal)
 	ended   ended
-	senders bool // Options.Senders
+	senders bool // Options.Senders; for tests it may change
 
 	cgroups *cgroups // nil where runs get none
 	oom     oomWatch
@@ -171,9 +171,7 @@ func (k *Kernel) reap() {
 }
 
 func (k *Kernel) reapOne(ended *bool) bool {
-	if k.senders {
-		k.rememberOrphan()
-	}
+	k.rememberOrphan()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var status unix.WaitStatus

@@ -50,7 +50,12 @@ func (k *Kernel) seen(p info) *Run {
 	if r := k.evident(p); r != nil {
 		return r.owner()
 	}
-	return nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r := k.ended.runs[p.session]; r != nil { // nobody else is given the number while the process is in its session
+		return r
+	}
+	return k.ended.runs[p.pgrp]
 }
 
 // mostEnded is how many processes are remembered that pintle has reaped.
@@ -73,8 +78,14 @@ func (e *ended) add(pid int, r *Run) {
 	e.next = (e.next + 1) % mostEnded
 }
 
-// rememberOrphan remembers whose the child is that is reaped next, if it is an orphan.
+// rememberOrphan remembers whose the child is that is reaped next, if it is an orphan and that is wanted.
 func (k *Kernel) rememberOrphan() {
+	k.mu.Lock()
+	wanted := k.senders
+	k.mu.Unlock()
+	if !wanted {
+		return
+	}
 	var status unix.Siginfo
 	if unix.Waitid(unix.P_ALL, 0, &status, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) != nil {
 		return
