@@ -171,17 +171,20 @@ func (k *Kernel) reap() {
 }
 
 func (k *Kernel) reapOne(ended *bool) bool {
-	k.rememberOrphan()
+	which := k.rememberOrphan()
+	if which == 0 { // for wait4(2) that would be one of pintle's own process group
+		return false
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var status unix.WaitStatus
 	var used unix.Rusage
-	pid, err := unix.Wait4(-1, &status, unix.WNOHANG|unix.WUNTRACED, &used)
+	pid, err := unix.Wait4(which, &status, unix.WNOHANG|unix.WUNTRACED, &used)
 	switch {
 	case errors.Is(err, unix.EINTR):
 		return true
 	case err != nil || pid <= 0:
-		return false
+		return err == nil && which > 0 // it was stopped, and goes on already
 	}
 	r := k.leaders[pid]
 	switch {

@@ -78,17 +78,19 @@ func (e *ended) add(pid int, r *Run) {
 	e.next = (e.next + 1) % mostEnded
 }
 
-// rememberOrphan remembers whose the child is that is reaped next, if it is an orphan and that is wanted.
-func (k *Kernel) rememberOrphan() {
+// rememberOrphan remembers whose the child is that is reaped next, if it is an orphan and that is wanted. It returns which
+// child that is to be, for wait4(2): -1 for any where nothing is to be remembered, 0 where there is none to be reaped.
+func (k *Kernel) rememberOrphan() (which int) {
+	const anyChild, none = -1, 0
 	k.mu.Lock()
 	wanted := k.senders
 	k.mu.Unlock()
 	if !wanted {
-		return
+		return anyChild
 	}
 	var status unix.Siginfo
-	if unix.Waitid(unix.P_ALL, 0, &status, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) != nil {
-		return
+	if unix.Waitid(unix.P_ALL, 0, &status, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil) != nil {
+		return none
 	}
 	// siginfo_t: three ints, then a union, which begins with the number of the process.
 	const word = unsafe.Sizeof(uintptr(0))
@@ -98,14 +100,18 @@ func (k *Kernel) rememberOrphan() {
 	_, leads := k.leaders[pid]
 	k.mu.Unlock()
 	p, ok := readAny(pid)
+	if pid == 0 {
+		return none
+	}
 	if leads || !ok || p.ppid != os.Getpid() {
-		return
+		return pid
 	}
 	if r := k.seen(p); r != nil {
 		k.mu.Lock()
 		k.ended.add(pid, r)
 		k.mu.Unlock()
 	}
+	return pid
 }
 
 // Names are the unit of a run, and the run's number.
