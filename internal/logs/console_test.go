@@ -232,13 +232,8 @@ func TestConsoleGone(t *testing.T) {
 
 // roles are what the test binary plays when it is run again.
 var roles = map[string]func() int{
-	"memory": func() int {
-		if err := measureMemory(); err != nil {
-			fmt.Println(err)
-			return 1
-		}
-		return 0
-	},
+	"memory": playing(measureMemory),
+	"logger": playing(logger),
 	// console shows lines on its own stderr until that is given up, and says the condition on stdout.
 	"console": func() int {
 		b := NewBook(Options{Console: os.Stderr})
@@ -256,8 +251,20 @@ var roles = map[string]func() int{
 	},
 }
 
-func play(role string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe")
+// playing is a role that may fail.
+func playing(do func() error) func() int {
+	return func() int {
+		if err := do(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
+}
+
+// play runs the test binary again, in a role and with arguments of its own.
+func play(role string, arguments ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", arguments...)
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	return cmd
 }
