@@ -234,6 +234,7 @@ func TestConsoleGone(t *testing.T) {
 var roles = map[string]func() int{
 	"memory": playing(measureMemory),
 	"logger": playing(logger),
+	"writer": playing(flooding),
 	// console shows lines on its own stderr until that is given up, and says the condition on stdout.
 	"console": func() int {
 		b := NewBook(Options{Console: os.Stderr})

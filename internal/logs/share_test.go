@@ -20,7 +20,7 @@ import (
 )
 
 // flood is so many lines of 100 bytes that a console has room for a quarter of them.
-const flood = 4 * consoleMost / 100
+const torrent = 4 * consoleMost / 100
 
 // talk has a unit write n numbered lines of 100 bytes into a pipe that is captured, and closes that. What it returns is
 // closed when it has written all.
@@ -79,13 +79,13 @@ func TestWhoWaitsForTheConsoleLosesNothing(t *testing.T) {
 	waiting := b.Journal("waiting")
 	waiting.Configure(Output{Console: unit.ConsoleRaw, Wait: true})
 	b.Journal("quick").Configure(Output{Console: unit.ConsoleNone})
-	waits := talk(t, b, "waiting", flood)
+	waits := talk(t, b, "waiting", torrent)
 	eventually(t, "it is asked to wait", func() bool {
 		waiting.mu.Lock()
 		defer waiting.mu.Unlock()
 		return waiting.turn != nil
 	})
-	soon(t, "a unit that is not shown has written all", talk(t, b, "quick", flood))
+	soon(t, "a unit that is not shown has written all", talk(t, b, "quick", torrent))
 	select {
 	case <-waits:
 		t.Error("it did not wait")
@@ -108,7 +108,7 @@ func TestWhoWaitsForTheConsoleLosesNothing(t *testing.T) {
 	waiting.Drained(t.Context(), 1)
 	closed(t, b)
 	w.Close()
-	numbers(t, <-got, "", flood)
+	numbers(t, <-got, "", torrent)
 }
 
 // While somebody who waits holds up the console, a unit that does not wait writes at full speed; all that is not shown of
@@ -118,8 +118,8 @@ func TestWhoDoesNotWaitIsCounted(t *testing.T) {
 	r, w := pipe(t)
 	b := NewBook(Options{Console: w})
 	b.Journal("waiting").Configure(Output{Wait: true})
-	waits := talk(t, b, "waiting", flood)
-	soon(t, "the other has written all", talk(t, b, "other", flood))
+	waits := talk(t, b, "waiting", torrent)
+	soon(t, "the other has written all", talk(t, b, "other", torrent))
 	b.Journal("other").Drained(t.Context(), 1)
 	var seen int
 	var shown strings.Builder
@@ -146,9 +146,9 @@ func TestWhoDoesNotWaitIsCounted(t *testing.T) {
 	closed(t, b)
 	w.Close()
 	<-done
-	numbers(t, shown.String(), "waiting | ", flood)
-	if seen != flood {
-		t.Errorf("%d lines are accounted for, %d were written", seen, flood)
+	numbers(t, shown.String(), "waiting | ", torrent)
+	if seen != torrent {
+		t.Errorf("%d lines are accounted for, %d were written", seen, torrent)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestNobodyWaitsForAConsoleThatFails(t *testing.T) {
 			b := NewBook(Options{Console: console})
 			j := b.Journal(name)
 			j.Configure(Output{Wait: true})
-			waits := talk(t, b, name, flood)
+			waits := talk(t, b, name, torrent)
 			eventually(t, "it is asked to wait", func() bool {
 				j.mu.Lock()
 				defer j.mu.Unlock()
@@ -172,7 +172,7 @@ func TestNobodyWaitsForAConsoleThatFails(t *testing.T) {
 			close(gate)
 			soon(t, "it has written all", waits)
 			j.Drained(t.Context(), 1)
-			soon(t, "it has written all again", talk(t, b, name, flood))
+			soon(t, "it has written all again", talk(t, b, name, torrent))
 			j.Drained(t.Context(), 1)
 			_ = b.Close(t.Context()) // what is not shown
 		})
@@ -186,7 +186,7 @@ func TestTheReaderGoesAway(t *testing.T) {
 	b := NewBook(Options{Console: w})
 	j := b.Journal(name)
 	j.Configure(Output{Wait: true})
-	waits := talk(t, b, name, flood)
+	waits := talk(t, b, name, torrent)
 	if _, err := io.ReadFull(r, make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestTheStopWaitsForNoConsole(t *testing.T) {
 			b := NewBook(Options{Console: console})
 			j := b.Journal(name)
 			j.Configure(Output{Wait: true})
-			waits := talk(t, b, name, flood)
+			waits := talk(t, b, name, torrent)
 			eventually(t, "it is asked to wait", func() bool {
 				j.mu.Lock()
 				defer j.mu.Unlock()
@@ -238,7 +238,7 @@ func TestTheStopWaitsForNoConsole(t *testing.T) {
 			err := c.stop(b)
 			soon(t, "it has written all", waits)
 			j.Drained(t.Context(), 1)
-			if last := j.Tail(1); len(last) != 1 || last[0].Text != fmt.Sprintf("%099d", flood-1) {
+			if last := j.Tail(1); len(last) != 1 || last[0].Text != fmt.Sprintf("%099d", torrent-1) {
 				t.Errorf("the journal ends with %v", last)
 			}
 			if err != nil && !strings.Contains(err.Error(), "not written to the console: ") {
@@ -255,8 +255,8 @@ func TestTheConsoleIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		console := newStalled()
 		b := NewBook(Options{Console: console})
-		write(b.Journal("first"), 0, 2*flood)
-		write(b.Journal("second"), 0, 2*flood)
+		write(b.Journal("first"), 0, 2*torrent)
+		write(b.Journal("second"), 0, 2*torrent)
 		for i := range 100 {
 			write(b.Journal(journalName(i)), 0, 10)
 			b.Journal("first").Note(1, fmt.Sprint("note ", i))
@@ -290,8 +290,8 @@ func TestTheConsoleIsShared(t *testing.T) {
 				t.Fatalf("%q is there %d times", line, times[line])
 			}
 		}
-		if accounted["first"] != 2*flood || accounted["second"] != 2*flood {
-			t.Errorf("of those that flood %d and %d lines are accounted for, of %d", accounted["first"], accounted["second"], 2*flood)
+		if accounted["first"] != 2*torrent || accounted["second"] != 2*torrent {
+			t.Errorf("of those that torrent %d and %d lines are accounted for, of %d", accounted["first"], accounted["second"], 2*torrent)
 		}
 		closed(t, b)
 	})
@@ -306,7 +306,7 @@ func TestTwoStreams(t *testing.T) {
 		out := newStalled()
 		b := NewBook(Options{Console: &errs, ConsoleOut: out})
 		j := b.Journal(name)
-		write(j, 0, 2*flood)
+		write(j, 0, 2*torrent)
 		var s splitter
 		j.take(&s, 1, engine.Stderr, []byte("oops\n"))
 		j.Note(1, "exited")
@@ -384,7 +384,7 @@ func TestConsoleOnATerminal(t *testing.T) {
 			if _, err := io.ReadFull(master, got); err != nil || string(got) != want {
 				t.Errorf("%v: %q, want %q", err, got, want)
 			}
-			soon(t, "a flood is over while nobody reads", talk(t, b, name, flood))
+			soon(t, "a torrent is over while nobody reads", talk(t, b, name, torrent))
 			j.Drained(t.Context(), 1)
 			go func() { _, _ = io.Copy(io.Discard, master) }() // until it is closed
 			closed(t, b)
