@@ -62,13 +62,13 @@ func (t *text) String() string {
 }
 
 // start boots yaml (or nothing) with args.
-func start(t *testing.T, yaml string, args ...string) *pintle {
+func start(t testing.TB, yaml string, args ...string) *pintle {
 	t.Helper()
 	return startIn(t, nil, yaml, args...)
 }
 
 // startIn does so with other variables in the container's environment.
-func startIn(t *testing.T, environ []string, yaml string, args ...string) *pintle {
+func startIn(t testing.TB, environ []string, yaml string, args ...string) *pintle {
 	t.Helper()
 	p := prepared(t, environ, yaml, args...)
 	p.Stderr = &p.stderr
@@ -85,7 +85,7 @@ func startIn(t *testing.T, environ []string, yaml string, args ...string) *pintl
 }
 
 // ended ends a pintle that has not.
-func (p *pintle) ended(t *testing.T) {
+func (p *pintle) ended(t testing.TB) {
 	if p.ProcessState == nil { // by TERM, because SIGKILL would leave main behind
 		_ = p.Process.Signal(unix.SIGTERM)
 		p.code(t)
@@ -93,7 +93,7 @@ func (p *pintle) ended(t *testing.T) {
 }
 
 // prepared is a pintle that is to be started.
-func prepared(t *testing.T, environ []string, yaml string, args ...string) *pintle {
+func prepared(t testing.TB, environ []string, yaml string, args ...string) *pintle {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
@@ -125,7 +125,7 @@ func (p *pintle) expect(t *testing.T, want string) {
 }
 
 // code waits for the end and returns the exit code.
-func (p *pintle) code(t *testing.T) int {
+func (p *pintle) code(t testing.TB) int {
 	t.Helper()
 	stuck := time.AfterFunc(patience, func() { _ = p.Process.Kill() })
 	defer stuck.Stop()

@@ -24,6 +24,7 @@ const roleName = "play-the-part"
 // play is a unit's part:
 //
 //	sleep                for ever
+//	tell-the-time        says the time again and again
 //	until F C            waits until there is a file F, and ends with code C
 //	restart-me F         has pintle restart the unit that it is, if there is no file F yet, and makes it first; then sleeps
 //	enter D A…           executes A in the directory D as its root, which gets a /proc and a /dev/null
@@ -32,6 +33,8 @@ func play(words []string) int {
 	switch words[0] {
 	case "sleep":
 		select {}
+	case "tell-the-time":
+		err = tellTheTime()
 	case "until":
 		for !there(words[1]) {
 			time.Sleep(2 * time.Millisecond)
@@ -109,7 +112,7 @@ func obeys(dir, name string) string {
 }
 
 // client asks a pintle.
-func (p *pintle) client(t *testing.T) *api.Client {
+func (p *pintle) client(t testing.TB) *api.Client {
 	t.Helper()
 	directory := ""
 	for _, entry := range p.Env {
@@ -130,7 +133,7 @@ func (p *pintle) client(t *testing.T) *api.Client {
 }
 
 // until waits for something that the test can only look for.
-func (p *pintle) until(t *testing.T, what string, is func() bool) {
+func (p *pintle) until(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {

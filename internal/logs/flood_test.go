@@ -97,7 +97,7 @@ func TestFlood(t *testing.T) {
 	finish()
 	must(t, errors.Join(err, <-checked))
 
-	var sum struct{ lines, runs, killed, half, torn int }
+	var sum struct{ lines, bytes, runs, killed, half, torn int }
 	for _, w := range all {
 		must(t, w.check(true))
 		for run, promised := range w.promised {
@@ -110,9 +110,10 @@ func TestFlood(t *testing.T) {
 			t.Errorf("writer %d: its files end with %q", w.index, w.torn)
 		}
 		sum.runs, sum.killed, sum.half, sum.torn = sum.runs+len(w.promised), sum.killed+w.killed, sum.half+len(w.half), sum.torn+w.tears
+		sum.bytes += w.bytes
 	}
-	t.Logf("%d writers at %d kB/s, for %v; the disk was full for %v: %d lines, %d runs, of which %d were killed and %d left half a line; %d lines were torn by the full disk and written again",
-		f.writers, f.rate/1000, f.lasts, f.full, sum.lines, sum.runs, sum.killed, sum.half, sum.torn)
+	t.Logf("%d writers, each at up to %d kB/s, for %v, with a full disk for %v: %d lines, %d MB, %d runs, of which %d were killed and %d left half a line; %d lines were torn by the full disk and written again",
+		f.writers, f.rate/1000, f.lasts, f.full, sum.lines, sum.bytes/1_000_000, sum.runs, sum.killed, sum.half, sum.torn)
 	if sum.killed == 0 || sum.lines < f.writers {
 		t.Error("that is no flood")
 	}
@@ -175,6 +176,7 @@ type flooder struct {
 	ending bool // no other run follows
 
 	// What check has seen.
+	bytes int          // of whole lines
 	next  map[int]int  // of each run, the number of the line that is to come
 	half  map[int]bool // the runs that left half a line
 	run   int          // what a line has said of those that follow it; 0: nothing yet
@@ -377,6 +379,7 @@ func (w *flooder) take(line []byte) error {
 	switch {
 	case len(stamp) == len(stampForm) && whole && !w.half[run]:
 		w.next[run]++
+		w.bytes += len(text) + 1
 	case half:
 		w.half[run] = true
 	default:
