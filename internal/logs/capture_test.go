@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,7 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pintle/internal/engine"
-	"pintle/internal/unit"
 )
 
 // What a run writes before it dies is kept, to the last half line, also what a process wrote that it left the pipe to.
@@ -224,55 +221,6 @@ func TestReadError(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, unix.EIO }
-
-// measureMemory prints the bytes that 1,000 captures hold, fresh and used.
-func measureMemory() error {
-	const captures = 1000
-	limit := unix.Rlimit{Cur: 2*captures + 100, Max: 2*captures + 100}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
-	names := make([]unit.Name, captures)
-	for i := range names {
-		names[i] = journalName(i)
-	}
-	writers := make([]int, captures)
-	before := memory()
-	b := NewBook(Options{})
-	for i, name := range names {
-		var p [2]int
-		if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-			return err
-		}
-		writers[i] = p[1]
-		b.Journal(name).Capture(1, engine.Stdout, os.NewFile(uintptr(p[0]), "pipe"))
-	}
-	fresh := memory() - before
-	for i, w := range writers {
-		if _, err := unix.Write(w, []byte("hello\n")); err != nil {
-			return err
-		}
-		for len(b.Journal(names[i]).Tail(1)) == 0 {
-			runtime.Gosched()
-		}
-	}
-	used := memory() - before
-	fmt.Println(fresh, used)
-	for _, w := range writers {
-		unix.Close(w)
-	}
-	return b.Close(context.Background())
-}
-
-// memory is what the heap, the stacks and the runtime's own tables (pollers among them) hold.
-func memory() int {
-	for range 3 { // pools and stacks give way in a second collection
-		runtime.GC()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc + m.StackInuse + m.MSpanInuse + m.OtherSys)
-}
 
 // raiseFileLimit lets the process have n files open, or skips the benchmark.
 func raiseFileLimit(t testing.TB, n uint64) {

@@ -232,7 +232,7 @@ func TestConsoleGone(t *testing.T) {
 
 // roles are what the test binary plays when it is run again.
 var roles = map[string]func() int{
-	"memory": playing(measureMemory),
+	"quiet":  playing(quiet),
 	"logger": playing(logger),
 	"writer": playing(flooding),
 	// console shows lines on its own stderr until that is given up, and says the condition on stdout.
