@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// cut splits a stream that comes in chunks of a size.
-func cut(input []byte, size int) (lines []string) {
+// cut splits a stream that comes in chunks of these sizes, over and over.
+func cut(input []byte, sizes ...int) (lines []string) {
 	var s splitter
 	add := func(text []byte, partial bool) {
 		line := string(text)
@@ -17,7 +17,10 @@ func cut(input []byte, size int) (lines []string) {
 		}
 		lines = append(lines, line)
 	}
-	for chunk := range slices.Chunk(input, size) {
+	for i := 0; len(input) > 0; i++ {
+		size := min(sizes[i%len(sizes)], len(input))
+		chunk := input[:size]
+		input = input[size:]
 		for {
 			text, partial, rest, ok := s.next(nil, true, chunk)
 			if !ok {
@@ -63,27 +66,34 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// However a stream is cut into chunks, its lines are the same, and put together they are the stream.
+// However a stream is cut into chunks, its lines are the same, and put together they are the stream; no line is longer than
+// maxLine, and a part is just that long unless the stream ends with it.
 func FuzzSplit(f *testing.F) {
-	f.Add([]byte("a\nb\r\n\x00\xff"), uint16(1), uint16(0))
-	f.Add([]byte("a\n\n\nb"), uint16(3), uint16(2))
-	f.Add([]byte("xyz"), uint16(4096), uint16(40000))
-	f.Add([]byte(""), uint16(0), uint16(0))
-	f.Fuzz(func(t *testing.T, input []byte, size, repeat uint16) {
+	f.Add([]byte("a\nb\r\n\x00\xff"), []byte{0}, uint16(0))
+	f.Add([]byte("a\n\n\nb"), []byte{1, 0, 2}, uint16(2))
+	f.Add([]byte("xyz"), []byte{45, 255, 0, 181}, uint16(60000))
+	f.Add([]byte("x\n"), []byte{180, 3}, uint16(maxLine-1))
+	f.Add([]byte(""), []byte{}, uint16(0))
+	f.Fuzz(func(t *testing.T, input, cuts []byte, repeat uint16) {
 		if grown := len(input) * int(repeat); grown <= 4*maxLine {
 			input = bytes.Repeat(input, int(repeat)+1)
 		}
-		lines := cut(input, int(size)+1)
+		sizes := []int{1}
+		for _, c := range cuts {
+			sizes = append(sizes, 1+2*int(c)*int(c)) // up to twice maxLine
+		}
+		lines := cut(input, sizes...)
 		if got := strings.Join(lines, ""); got != string(input) {
 			t.Fatalf("the lines together are %d bytes, not the %d of the input", len(got), len(input))
 		}
-		for _, line := range lines {
-			if text := strings.TrimSuffix(line, "\n"); len(text) > maxLine || strings.Contains(text, "\n") {
-				t.Fatalf("a line of %d bytes: %.80q", len(text), text)
+		for i, line := range lines {
+			text, whole := strings.CutSuffix(line, "\n")
+			if len(text) > maxLine || strings.Contains(text, "\n") || !whole && len(text) < maxLine && i < len(lines)-1 {
+				t.Fatalf("line %d of %d has %d bytes: %.80q", i, len(lines), len(text), text)
 			}
 		}
-		if whole := cut(input, len(input)+1); !slices.Equal(lines, whole) {
-			t.Fatalf("%d lines in chunks of %d, %d in one chunk", len(lines), int(size)+1, len(whole))
+		if once := cut(input, len(input)+1); !slices.Equal(lines, once) {
+			t.Fatalf("%d lines in chunks of %v, %d in one chunk", len(lines), sizes, len(once))
 		}
 	})
 }
