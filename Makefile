@@ -22,8 +22,10 @@ lint: ## what is checked without being run
 demo: ## the reference configuration at your terminal; no root, no Docker
 	hack/demo
 
-bench: ## benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## benchmarks, and the flood of log lines at its full size
+	hack/deps --bench
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+	PINTLE_LOGS_TEST_FLOOD=full go test -run TestFlood -v ./internal/logs
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME
