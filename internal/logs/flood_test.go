@@ -34,6 +34,7 @@ type flood struct {
 	lasts   time.Duration // in all
 	full    time.Duration // how long the disk is full, in the middle of it
 	kill    time.Duration // from one SIGKILL to the next
+	size    int64         // of a file, at most
 	disk    string        // its size; files that were checked make room
 }
 
@@ -43,12 +44,12 @@ type flood struct {
 // marked where it is half a line.
 func TestFlood(t *testing.T) {
 	t.Parallel()
-	f := flood{200, 100_000, 15 * time.Second, 5 * time.Second, 50 * time.Millisecond, "512m"}
+	f := flood{200, 50_000, 12 * time.Second, 4 * time.Second, 50 * time.Millisecond, 100_000, "256m"}
 	switch {
 	case os.Getenv(floodVariable) != "":
-		f = flood{200, 1_000_000, time.Minute, 10 * time.Second, 50 * time.Millisecond, "4g"}
+		f = flood{200, 1_000_000, time.Minute, 10 * time.Second, 50 * time.Millisecond, 1_000_000, "4g"}
 	case testing.Short():
-		f = flood{50, 100_000, 4 * time.Second, 2 * time.Second, 50 * time.Millisecond, "128m"}
+		f = flood{50, 100_000, 4 * time.Second, 2 * time.Second, 50 * time.Millisecond, 100_000, "128m"}
 	}
 	raiseFileLimit(t, uint64(5*f.writers+100))
 	disk := scratch(t)
@@ -63,13 +64,14 @@ func TestFlood(t *testing.T) {
 
 	book := NewBook(Options{})
 	all := make([]*flooder, f.writers)
-	var living sync.WaitGroup
+	var living, begun sync.WaitGroup
+	begun.Add(f.writers)
 	for i := range all {
 		all[i] = &flooder{index: i, rate: f.rate, dir: filepath.Join(disk, strconv.Itoa(i)), progress: progress, next: map[int]int{}, half: map[int]bool{}}
 		j := book.Journal(journalName(i))
-		j.Configure(Output{File: &File{Directory: all[i].dir, Size: 1_000_000, Keep: 1000, UID: os.Geteuid()}})
+		j.Configure(Output{File: &File{Directory: all[i].dir, Size: f.size, Keep: 1000, UID: os.Geteuid()}})
 		living.Go(func() {
-			if err := all[i].live(j); err != nil {
+			if err := all[i].live(j, sync.OnceFunc(begun.Done)); err != nil {
 				t.Errorf("writer %d: %v", i, err)
 			}
 		})
@@ -89,6 +91,7 @@ func TestFlood(t *testing.T) {
 		end(unix.SIGKILL)
 		_ = book.Close(t.Context())
 	})
+	begun.Wait()
 	f.rage(t, all, disk, &room)
 	end(unix.SIGTERM)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -214,8 +217,9 @@ func (w *flooder) start(run int, out *os.File) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// live has one run follow the other.
-func (w *flooder) live(j *Journal) error {
+// live has one run follow the other, and says when the first has begun, or cannot.
+func (w *flooder) live(j *Journal, begun func()) error {
+	defer begun()
 	for run := 1; ; run++ {
 		r, out, err := os.Pipe()
 		if err != nil {
@@ -228,6 +232,7 @@ func (w *flooder) live(j *Journal) error {
 			return err
 		}
 		j.Capture(uint64(run), engine.Stdout, r)
+		begun()
 		_ = cmd.Wait() // it says the same as the next
 		var said [8]byte
 		if _, err := w.progress.ReadAt(said[:], int64(8*w.index)); err != nil {
