@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -44,7 +45,7 @@ type flood struct {
 // marked where it is half a line.
 func TestFlood(t *testing.T) {
 	t.Parallel()
-	f := flood{200, 50_000, 12 * time.Second, 4 * time.Second, 50 * time.Millisecond, 100_000, "256m"}
+	f := flood{200, 50_000, 12 * time.Second, 4 * time.Second, 200 * time.Millisecond, 100_000, "256m"}
 	switch {
 	case os.Getenv(floodVariable) != "":
 		f = flood{200, 1_000_000, time.Minute, 10 * time.Second, 50 * time.Millisecond, 1_000_000, "4g"}
@@ -64,14 +65,13 @@ func TestFlood(t *testing.T) {
 
 	book := NewBook(Options{})
 	all := make([]*flooder, f.writers)
-	var living, begun sync.WaitGroup
-	begun.Add(f.writers)
+	var living sync.WaitGroup
 	for i := range all {
 		all[i] = &flooder{index: i, rate: f.rate, dir: filepath.Join(disk, strconv.Itoa(i)), progress: progress, next: map[int]int{}, half: map[int]bool{}}
 		j := book.Journal(journalName(i))
 		j.Configure(Output{File: &File{Directory: all[i].dir, Size: f.size, Keep: 1000, UID: os.Geteuid()}})
 		living.Go(func() {
-			if err := all[i].live(j, sync.OnceFunc(begun.Done)); err != nil {
+			if err := all[i].live(j); err != nil {
 				t.Errorf("writer %d: %v", i, err)
 			}
 		})
@@ -91,7 +91,14 @@ func TestFlood(t *testing.T) {
 		end(unix.SIGKILL)
 		_ = book.Close(t.Context())
 	})
-	begun.Wait()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for _, w := range all { // that takes a while where many processes start at once
+		for n, err := w.taken(); n == 0 && !t.Failed(); n, err = w.taken() {
+			must(t, err)
+			<-tick.C
+		}
+	}
 	f.rage(t, all, disk, &room)
 	end(unix.SIGTERM)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -217,9 +224,8 @@ func (w *flooder) start(run int, out *os.File) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// live has one run follow the other, and says when the first has begun, or cannot.
-func (w *flooder) live(j *Journal, begun func()) error {
-	defer begun()
+// live has one run follow the other.
+func (w *flooder) live(j *Journal) error {
 	for run := 1; ; run++ {
 		r, out, err := os.Pipe()
 		if err != nil {
@@ -232,13 +238,12 @@ func (w *flooder) live(j *Journal, begun func()) error {
 			return err
 		}
 		j.Capture(uint64(run), engine.Stdout, r)
-		begun()
 		_ = cmd.Wait() // it says the same as the next
-		var said [8]byte
-		if _, err := w.progress.ReadAt(said[:], int64(8*w.index)); err != nil {
+		n, err := w.taken()
+		if err != nil {
 			return err
 		}
-		w.promised = append(w.promised, int(binary.LittleEndian.Uint64(said[:])))
+		w.promised = append(w.promised, n)
 		switch s := cmd.ProcessState.Sys().(syscall.WaitStatus); {
 		case s.Signaled() && s.Signal() == unix.SIGKILL:
 			w.killed++
@@ -253,6 +258,15 @@ func (w *flooder) live(j *Journal, begun func()) error {
 func (w *flooder) say(progress *os.File, lines int) error {
 	_, err := progress.WriteAt(binary.LittleEndian.AppendUint64(nil, uint64(lines)), int64(8*w.index))
 	return err
+}
+
+// taken is what was noted last.
+func (w *flooder) taken() (lines int, err error) {
+	var said [8]byte
+	if _, err = w.progress.ReadAt(said[:], int64(8*w.index)); errors.Is(err, io.EOF) { // nothing yet
+		err = nil
+	}
+	return int(binary.LittleEndian.Uint64(said[:])), err
 }
 
 // flooding is the part of the process: it writes lines until it is told to end. One in ten writes each with a write(2) of its
