@@ -228,6 +228,8 @@ func (w *flooder) take(line []byte) error {
 		w.bytes += len(text) + 1
 	case half:
 		w.half[run] = true
+	case len(w.torn) > 3: // it does not go on
+		return fmt.Errorf("line %d of run %d is to come, and there is %q", w.next[run], run, w.torn[0])
 	default:
 		w.torn = append(w.torn, line)
 		return nil
@@ -237,7 +239,7 @@ func (w *flooder) take(line []byte) error {
 	}
 	for _, torn := range w.torn {
 		if !bytes.HasPrefix(line, torn) {
-			return fmt.Errorf("it has %q\nbefore %q", torn, line)
+			return fmt.Errorf("it has %q before %.80q", torn, line)
 		}
 	}
 	w.tears += len(w.torn)
