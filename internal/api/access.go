@@ -88,7 +88,7 @@ func (p *policy) judge(who peer, verb string, name unit.Name, readers unit.Manag
 	return nil
 }
 
-// permitter is permit for many units. It remembers who may what of a template, so it serves one request and is then
+// permitter is permitRead for many units. It remembers who may what of a template, so it serves one request and is then
 // forgotten.
 func (p *policy) permitter(who peer, verb string) func(unit.Name) error {
 	may := map[string]bool{}
@@ -97,7 +97,7 @@ func (p *policy) permitter(who peer, verb string) func(unit.Name) error {
 		if may[template] {
 			return nil
 		}
-		err := p.permit(who, verb, name)
+		err := p.permitRead(who, verb, name)
 		may[template] = err == nil
 		return err
 	}

@@ -106,9 +106,6 @@ func (c *container) reload() (supervisor.Declarations, error) {
 	if !reflect.DeepEqual(cfg.Prepare, c.config.Load().Prepare) {
 		d.Fixed = append(d.Fixed, "prepare")
 	}
-	if cfg.Log.Socket != c.config.Load().Log.Socket {
-		d.Fixed = append(d.Fixed, "log.socket")
-	}
 	if cfg.StateDirectory != c.config.Load().StateDirectory {
 		d.Fixed = append(d.Fixed, "state_directory")
 	}

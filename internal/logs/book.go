@@ -34,6 +34,7 @@ package logs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -42,6 +43,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"pintle/internal/engine"
 	"pintle/internal/unit"
@@ -82,8 +85,8 @@ type Book struct {
 	now       func() time.Time
 	changed   func()
 	console   *console  // nil: none
-	buffers   sync.Pool // of *buffer
 	batches   sync.Pool // of *[]byte, which are empty
+	compress  *compressor
 	mask      atomic.Pointer[mask]
 
 	masking  sync.Mutex          // held by who changes mask
@@ -91,7 +94,8 @@ type Book struct {
 
 	mu       sync.Mutex
 	journals map[unit.Name]*Journal
-	// captures are those whose reader is open; who takes one out of the set closes its reader.
+	leaving  []*Journal             // forgotten ones that may have something to write
+	reader   atomic.Pointer[reader] // nil before the first capture, and after Close
 	captures map[*capture]struct{}
 	closed   bool
 	drained  chan struct{} // made by Close, closed when captures is empty
@@ -119,7 +123,7 @@ func NewBook(o Options) *Book {
 	if o.Console != nil {
 		b.console = newConsole(o, b.now)
 	}
-	b.buffers.New = func() any { return new(buffer) }
+	b.compress = newCompressor()
 	b.batches.New = func() any { return new([]byte) }
 	return b
 }
@@ -150,15 +154,26 @@ func (b *Book) Find(name unit.Name) *Journal {
 // files only, which stay.
 func (b *Book) Forget(name unit.Name) {
 	b.mu.Lock()
-	j := b.journals[name]
-	delete(b.journals, name)
-	b.mu.Unlock()
-	if j != nil {
-		j.end()
-		if s := j.sink.Load(); s != nil {
-			s.retire()
+	defer b.mu.Unlock()
+	b.leaving = slices.DeleteFunc(b.leaving, b.over)
+	if j := b.journals[name]; j != nil {
+		delete(b.journals, name)
+		if j.end() {
+			b.leaving = append(b.leaving, j)
 		}
 	}
+}
+
+// over tells whether nothing more comes for a forgotten unit's files. The caller holds b.mu.
+func (b *Book) over(j *Journal) bool {
+	for c := range b.captures {
+		if c.journal == j {
+			return false
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.sink == nil || !j.sink.working
 }
 
 // Conditions are the things that are not as they should be.
@@ -168,8 +183,8 @@ func (b *Book) Conditions() []engine.Condition {
 		list = b.console.conditions()
 	}
 	var files []string
-	for _, s := range b.sinks() {
-		if c := s.condition(); c != "" {
+	for _, j := range b.all() {
+		if c := j.condition(); c != "" {
 			files = append(files, c)
 		}
 	}
@@ -184,17 +199,11 @@ func (b *Book) Conditions() []engine.Condition {
 	return list
 }
 
-// sinks are those of all units that are written to files.
-func (b *Book) sinks() []*sink {
+// all are the journals of all units.
+func (b *Book) all() []*Journal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var list []*sink
-	for _, j := range b.journals {
-		if s := j.sink.Load(); s != nil {
-			list = append(list, s)
-		}
-	}
-	return list
+	return slices.Collect(maps.Values(b.journals))
 }
 
 // spare takes a buffer back.
@@ -217,16 +226,19 @@ func (b *Book) Close(ctx context.Context) error {
 	if open := b.closeCaptures(ctx); len(open) > 0 {
 		left = append(left, "still open: "+enumerate(open))
 	}
-	sinks := b.sinks()
-	for _, s := range sinks {
-		s.retire()
+	b.mu.Lock()
+	journals := append(slices.Collect(maps.Values(b.journals)), b.leaving...)
+	b.mu.Unlock()
+	for _, j := range journals {
+		j.end()
 	}
 	var unwritten []string
-	for _, s := range sinks {
-		if text := s.end(ctx); text != "" {
+	for _, j := range journals {
+		if text := j.written(ctx); text != "" {
 			unwritten = append(unwritten, text)
 		}
 	}
+	b.compress.close(ctx)
 	if len(unwritten) > 0 {
 		slices.Sort(unwritten)
 		left = append(left, "not written: "+enumerate(unwritten))
@@ -236,19 +248,13 @@ func (b *Book) Close(ctx context.Context) error {
 			left = append(left, fmt.Sprintf("not written to the console: %d lines", n))
 		}
 	}
-	b.mu.Lock()
-	journals := slices.Collect(maps.Values(b.journals))
-	b.mu.Unlock()
-	for _, j := range journals {
-		j.end()
-	}
 	if len(left) > 0 {
 		return fmt.Errorf("cannot finish the logs: %s", strings.Join(left, "; "))
 	}
 	return nil
 }
 
-// closeCaptures waits for the captures and closes those that ctx does not leave time for; it returns their names.
+// closeCaptures waits for the captures and ends those that ctx does not leave time for; it returns their names.
 func (b *Book) closeCaptures(ctx context.Context) []string {
 	b.mu.Lock()
 	b.closed = true
@@ -267,40 +273,63 @@ func (b *Book) closeCaptures(ctx context.Context) []string {
 	}
 	b.mu.Lock()
 	open := slices.Collect(maps.Keys(b.captures))
-	for _, c := range open {
-		b.remove(c)
-	}
+	r := b.reader.Swap(nil)
 	b.mu.Unlock()
 	names := make([]string, len(open))
 	for i, c := range open {
-		c.r.Close() // for reading only: nothing is lost by an error
 		names[i] = c.String()
 	}
 	slices.Sort(names)
+	if r != nil {
+		r.do(r.giveUp)
+		r.stop()
+	}
 	return names
 }
 
-// add puts c into the set of captures, unless the book is closed.
-func (b *Book) add(c *capture) bool {
+// read has the reader read c. Where the book is closed, nobody does.
+func (b *Book) read(c *capture) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return false
+		return unix.Close(c.fd)
+	}
+	r := b.reader.Load()
+	if r == nil {
+		var err error
+		if r, err = newReader(); err != nil {
+			return errors.Join(err, unix.Close(c.fd))
+		}
+		b.reader.Store(r)
 	}
 	b.captures[c] = struct{}{}
-	return true
+	r.do(func() { r.add(c) })
+	return nil
 }
 
-// remove takes c out of the set of captures and tells whether it was there. The caller holds b.mu.
-func (b *Book) remove(c *capture) bool {
-	if _, ok := b.captures[c]; !ok {
-		return false
+// resume has the reader go on with captures that were left alone. The journal's lock may be held.
+func (b *Book) resume(list []*capture) {
+	if r := b.reader.Load(); r != nil {
+		r.do(func() {
+			for _, c := range list {
+				r.resume(c)
+			}
+		})
 	}
+}
+
+// remove takes c, which has ended, out of the set of captures.
+func (b *Book) remove(c *capture) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	delete(b.captures, c)
+	if c.over != nil {
+		close(c.over)
+		c.over = nil
+	}
 	if len(b.captures) == 0 && b.drained != nil {
 		close(b.drained)
 	}
-	return true
 }
 
 // enumerate lists words for a sentence, and not all of many.

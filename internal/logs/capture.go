@@ -10,37 +10,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// buffer is what one read fills. Half of what a pipe holds by default (pipe(7): 64 KiB) gives followers a turn before
-// a flood has gone once around the ring.
-type buffer [32 << 10]byte
-
-// capture reads one stream of one run.
+// capture is one stream of one run that is read.
 type capture struct {
 	journal *Journal
 	run     uint64
 	stream  string
-	r       io.ReadCloser
-	split   splitter
-	buf     *buffer       // borrowed while there is something to read
-	n       int           // bytes of it that the last read filled
-	end     error         // why reading ended; io.EOF at the stream's end
 	over    chan struct{} // made by who waits, and closed when the last line is in the journal; the book guards it
+
+	// The rest is the reader's.
+	fd    int
+	armed bool   // it is in the epoll set
+	rest  []byte // what was read and not taken yet
+	last  bool   // nothing is waited for any more
+	split splitter
 }
 
-// Capture reads r until its end, in a goroutine of its own, and closes it; every line belongs to the run. The stream is
-// engine.Stdout or engine.Stderr. Several captures may add to a journal at a time: a process that outlives its run may
-// hold the old pipe open.
-//
-// An *os.File should be in non-blocking mode when it is made (os.Pipe does that): then it takes a buffer only while
-// there is something to read, and Book.Close can end it. For another reader the same holds as far as its Close ends a
-// Read that waits.
-func (j *Journal) Capture(run uint64, stream string, r io.ReadCloser) {
-	c := &capture{journal: j, run: run, stream: stream, r: r}
-	if !j.book.add(c) {
-		r.Close() // for reading only: nothing is lost by an error
-		return
+// Capture reads a pipe until its end, and closes it; every line belongs to the run. The stream is engine.Stdout or
+// engine.Stderr. Several captures may add to a journal at a time: a process that outlives its run may hold the old pipe
+// open. What can't be read, as when there are too many descriptors, is said in the journal.
+func (j *Journal) Capture(run uint64, stream string, pipe *os.File) {
+	c, err := j.capture(run, stream, pipe)
+	pipe.Close() // for reading only: nothing is lost by an error
+	if err == nil {
+		err = j.book.read(c)
 	}
-	go c.drain()
+	if err != nil {
+		j.Note(run, fmt.Sprintf("cannot read %s: %v", stream, err))
+	}
+}
+
+// capture takes the pipe's descriptor out of Go's hands: an os.File would take more memory than all the rest.
+func (j *Journal) capture(run uint64, stream string, pipe *os.File) (*capture, error) {
+	c := &capture{journal: j, run: run, stream: stream}
+	conn, err := pipe.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	failed := conn.Control(func(fd uintptr) {
+		if c.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			err = unix.SetNonblock(c.fd, true)
+		}
+	})
+	if err = errors.Join(failed, err); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Drained waits until all that a run has written is in the journal, or ctx ends: whoever holds its pipes open may write more.
@@ -70,91 +84,15 @@ func (c *capture) String() string {
 	return fmt.Sprintf("%s of %s (run %d)", c.stream, c.journal.name, c.run)
 }
 
-// drain reads until the end.
-func (c *capture) drain() {
-	if f, ok := c.r.(*os.File); ok {
-		c.drainFile(f)
-	} else {
-		c.drainAny()
-	}
-	c.journal.finish(&c.split, c.run, c.stream)
-	c.journal.flush()
-	b := c.journal.book
-	b.mu.Lock()
-	_, wanted := b.captures[c] // otherwise Close was tired of waiting, and says so itself
-	b.mu.Unlock()
-	if wanted && !errors.Is(c.end, io.EOF) {
-		c.journal.Note(c.run, fmt.Sprintf("cannot read %s: %v", c.stream, c.end))
-	}
-	b.mu.Lock() // only now: Close must not end before the last line is there
-	open := b.remove(c)
-	if c.over != nil {
-		close(c.over)
-		c.over = nil
-	}
-	b.mu.Unlock()
-	if open {
-		c.r.Close() // for reading only: nothing is lost by an error
-	}
-}
+// errTired ends a capture whose pipe somebody holds open longer than is waited for; who is tired says so.
+var errTired = errors.New("nobody waits for it any more")
 
-// drainAny reads any reader, with one buffer.
-func (c *capture) drainAny() {
-	c.buf = c.journal.book.buffers.Get().(*buffer)
-	for c.end == nil {
-		var n int
-		n, c.end = c.r.Read(c.buf[:])
-		c.journal.take(&c.split, c.run, c.stream, c.buf[:n])
-		c.journal.flush()
+// finish is called by the reader when it has read the last of it.
+func (c *capture) finish(why error) {
+	j := c.journal
+	j.finish(&c.split, c.run, c.stream)
+	if why != io.EOF && why != errTired {
+		j.Note(c.run, fmt.Sprintf("cannot read %s: %v", c.stream, why))
 	}
-	c.giveBack()
-}
-
-// drainFile reads a file, and waits without a buffer. What was read is taken outside the runtime's call, which is deep
-// already: that keeps the stacks of most idle captures at their first size. And since each read is a call of its own,
-// a Close comes between two of them also in a flood.
-func (c *capture) drainFile(f *os.File) {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		c.end = err
-		return
-	}
-	read := c.readOnce
-	for c.end == nil {
-		if err := conn.Read(read); err != nil {
-			c.end = err
-			return
-		}
-		c.journal.take(&c.split, c.run, c.stream, c.buf[:c.n])
-		c.giveBack()
-		c.journal.flush()
-	}
-}
-
-// readOnce reads into a borrowed buffer. It returns false when there is nothing to read: the runtime then waits, and
-// calls again.
-func (c *capture) readOnce(fd uintptr) bool {
-	c.buf = c.journal.book.buffers.Get().(*buffer)
-	n, err := unix.Read(int(fd), c.buf[:])
-	for err == unix.EINTR {
-		n, err = unix.Read(int(fd), c.buf[:])
-	}
-	c.n = max(n, 0)
-	switch {
-	case err == unix.EAGAIN:
-		c.giveBack()
-		c.split.rest()
-		return false
-	case err != nil:
-		c.end = err
-	case n == 0:
-		c.end = io.EOF
-	}
-	return true
-}
-
-// giveBack returns the borrowed buffer.
-func (c *capture) giveBack() {
-	c.journal.book.buffers.Put(c.buf)
-	c.buf = nil
+	j.book.remove(c) // only now: Close must not end before the last line is there
 }

@@ -86,7 +86,20 @@ func say(j *Journal, texts ...string) {
 	for _, text := range texts {
 		j.take(&s, 1, engine.Stdout, []byte(text+"\n"))
 	}
-	j.flush()
+	written(j)
+}
+
+// written waits until the sink has written what it can.
+func written(j *Journal) {
+	j.mu.Lock()
+	var idle chan struct{}
+	if s := j.sink; s != nil {
+		idle = s.idle
+	}
+	j.mu.Unlock()
+	if idle != nil {
+		<-idle
+	}
 }
 
 // archives are the files that were set aside, oldest first, and then the current one.

@@ -1,12 +1,13 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"pintle/internal/engine"
@@ -17,22 +18,31 @@ import (
 type Journal struct {
 	book *Book
 	name unit.Name
-	sink atomic.Pointer[sink] // nil where the lines go to no files
-	show *share               // nil where there is no console
+	// began is when this was, in microseconds since 1970: lines are numbered from there on.
+	began uint64
+	show  *share // nil where there is no console
 
 	mu      sync.Mutex
 	ring    ring
 	streams []string // the names of the streams seen, few; a line holds an index
+	words   []string // the same as files have them, with a space behind
+	sink    *sink    // nil where the lines go to no files
+	// omitted counts lines that were left out behind the newest one; omittedRun is the run of the last of them.
+	omitted    int
+	omittedRun uint64
+	paused     []*capture // those that wait for the files; the reader leaves them alone
 	// wake is made by a follower that has read everything, and closed and forgotten by the next line.
 	wake chan struct{}
-	// turn is there while the console wants the unit to wait, and closed when that is over.
-	turn chan struct{}
-	// ended is set once nothing will be added any more: the unit is forgotten, or the book closed.
+	// full is set while the console wants the unit to wait.
+	full bool
+	// ended is set once the unit is forgotten, or the book closed: lines from the number last on are for the files only.
 	ended bool
+	last  uint64
 }
 
 func newJournal(b *Book, name unit.Name) *Journal {
-	j := &Journal{book: b, name: name, ring: ring{limit: b.ringBytes, first: 1, next: 1}}
+	began := uint64(b.now().UnixMicro())
+	j := &Journal{book: b, name: name, began: began, ring: ring{limit: b.ringBytes, held: nothingHeld, first: began + 1, next: began + 1}}
 	if b.console != nil {
 		j.show = b.console.join(name, j.goOn)
 	}
@@ -43,17 +53,47 @@ func newJournal(b *Book, name unit.Name) *Journal {
 // never waits.
 // On the console it reads "pintle | NAME: exited with code 1", so that a service cannot speak in pintle's name.
 func (j *Journal) Note(run uint64, text string) {
-	j.Add(run, Own, []byte(text))
+	j.Add(run, Own, []byte(strings.TrimSuffix(text, "\n")))
 }
 
-// Add adds lines that come by themselves, as a message on /dev/log does. It never waits: where the unit's files do not
-// keep up, lines are left out there, and counted.
+// Add adds lines that come by themselves, as a message on /dev/log does; each is masked. It never waits: where the unit's
+// files do not keep up, lines are left out, and counted.
 func (j *Journal) Add(run uint64, stream string, text []byte) {
+	m := j.book.mask.Load()
+	clean := !m.mayMatch(text)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e := entry{time: j.book.now().UnixMicro(), run: run, stream: j.stream(stream)}
 	var s splitter
-	j.take(&s, run, stream, append(text, '\n'))
-	if s := j.sink.Load(); s != nil {
-		s.wake()
+	for chunk := append(text, '\n'); ; {
+		line, partial, rest, ok := s.next(m, clean, chunk)
+		if !ok {
+			break
+		}
+		e.partial = partial
+		j.insert(e, line)
+		chunk = rest
 	}
+	j.rouse()
+}
+
+// insert adds a line whose sender can't be made to wait. Where the ring is full of lines that are held, it is left out, and
+// counted: it must not cost those that somebody waits with. The caller holds j.mu.
+func (j *Journal) insert(e entry, text []byte) {
+	if j.omitted > 0 || j.held(5) {
+		j.omitted++
+		j.omittedRun = e.run
+		return
+	}
+	j.add(e, text)
+}
+
+// sayOmitted adds a line that says how many were left out. The caller holds j.mu.
+func (j *Journal) sayOmitted() {
+	e := entry{time: j.book.now().UnixMicro(), run: j.omittedRun, stream: j.stream(Own)}
+	text := fmt.Appendf(nil, "%d lines are missing here: the disk did not keep up", j.omitted)
+	j.omitted = 0
+	j.add(e, text)
 }
 
 // Output is what becomes of a unit's lines. The zero value keeps them in a ring of the book's size, and shows them on
@@ -69,49 +109,37 @@ type Output struct {
 	Drop bool
 }
 
-// Configure has all that hold for the lines from now on. It waits for nothing.
+// Configure has all that hold for the lines from now on, and File also for those that are not written yet. It waits for
+// nothing.
 func (j *Journal) Configure(o Output) {
-	f := o.File
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.show != nil {
 		j.show.configure(o.Console, o.Wait)
 	}
-	s := j.sink.Load()
+	j.ring.limit = cmp.Or(o.RingBytes, j.book.ringBytes)
+	s := j.sink
 	switch {
-	case f == nil && s != nil:
-		j.sink.Store(nil)
-		s.retire()
-	case f == nil:
+	case o.File == nil && s != nil:
+		s.last, s.retired = j.ring.next, true
+		s.stopRetry()
+	case o.File == nil:
 	case s == nil:
-		j.sink.Store(&sink{name: j.name, book: j.book, rule: *f})
+		j.sink = &sink{file: file{rotated: j.book.compress.enqueue}, rule: *o.File, drop: o.Drop, next: mark{j.ring.end, j.ring.next}}
 	default:
-		s.change(*f)
+		s.rule, s.drop, s.moved, s.last, s.retired = *o.File, o.Drop, true, 0, j.ended
+		s.stopRetry()
 	}
-}
-
-// flush has the lines that were added be written, and waits for that, and until the console wants nobody to wait: a
-// capture does, who reads on only then.
-func (j *Journal) flush() {
-	if s := j.sink.Load(); s != nil {
-		s.flush()
-	}
-	j.mu.Lock()
-	turn := j.turn
-	j.mu.Unlock()
-	if turn != nil {
-		<-turn
-	}
+	j.hold()
+	j.write()
 }
 
 // goOn lets the captures go on that the console wanted to wait.
 func (j *Journal) goOn() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.turn != nil {
-		close(j.turn)
-		j.turn = nil
-	}
+	j.full = false
+	j.hold()
 }
 
 // Tail returns the newest n lines, oldest first; all that are kept where n is negative.
@@ -168,6 +196,9 @@ func (j *Journal) batch(place *mark, until uint64) ([]engine.Line, <-chan struct
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r := &j.ring
+	if j.ended {
+		until = min(until, j.last)
+	}
 	if place.number >= min(until, r.next) {
 		if j.ended || place.number >= until {
 			return nil, nil
@@ -197,7 +228,7 @@ func (j *Journal) missed(from, to uint64) engine.Line {
 	if to-from == 1 {
 		text = "1 line is missing here: newer ones took its place before it was read"
 	}
-	return engine.Line{Unit: j.name, Run: e.run, Seq: to - 1, Time: time.Unix(0, e.time).UTC(), Stream: Own, Text: text}
+	return engine.Line{Unit: j.name, Run: e.run, Seq: to - 1, Time: time.UnixMicro(e.time).UTC(), Stream: Own, Text: text}
 }
 
 // line copies the line at m, and moves m behind it.
@@ -207,7 +238,7 @@ func (j *Journal) line(m *mark) engine.Line {
 		Unit:    j.name,
 		Run:     e.run,
 		Seq:     m.number,
-		Time:    time.Unix(0, e.time).UTC(),
+		Time:    time.UnixMicro(e.time).UTC(),
 		Stream:  j.streams[e.stream],
 		Text:    j.ring.text(m.position, e),
 		Partial: e.partial,
@@ -218,45 +249,42 @@ func (j *Journal) line(m *mark) engine.Line {
 }
 
 // take adds the lines that chunk ends to the journal and the console; s holds what has begun. All of them get the time
-// at which the chunk was read.
-func (j *Journal) take(s *splitter, run uint64, stream string, chunk []byte) {
+// at which the chunk was read. Where the unit must wait for its files it returns what is not taken yet, if only of no bytes;
+// see pause.
+func (j *Journal) take(s *splitter, run uint64, stream string, chunk []byte) (rest []byte, wait bool) {
 	m := j.book.mask.Load()
 	clean := !m.mayMatch(chunk)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e := entry{time: j.book.now().UnixNano(), run: run, stream: j.stream(stream)}
-	for {
+	e := entry{time: j.book.now().UnixMicro(), run: run, stream: j.stream(stream)}
+	for !wait {
 		text, partial, rest, ok := s.next(m, clean, chunk)
 		if !ok {
+			chunk = nil
 			break
 		}
 		e.partial = partial
 		j.add(e, text)
 		chunk = rest
+		wait = j.held(3) || j.full
 	}
 	j.rouse()
+	return chunk, wait
 }
 
 // finish adds what a stream ended with.
 func (j *Journal) finish(s *splitter, run uint64, stream string) {
-	text, ok := s.last(j.book.mask.Load())
-	if !ok {
-		return
-	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.add(entry{time: j.book.now().UnixNano(), run: run, stream: j.stream(stream), partial: true}, text)
-	j.rouse()
+	if text, ok := s.last(j.book.mask.Load()); ok {
+		j.add(entry{time: j.book.now().UnixMicro(), run: run, stream: j.stream(stream), partial: true}, text)
+	}
+	j.rouse() // also those who follow a run, which may be over
 }
 
 // add adds one line. The caller holds j.mu, which keeps journal, files and console in the same order.
 func (j *Journal) add(e entry, text []byte) {
-	if !j.ended {
-		j.ring.append(e, text)
-	}
-	if s := j.sink.Load(); s != nil {
-		s.add(e.time, j.streams[e.stream], e.partial, text)
-	}
+	j.ring.append(e, text)
 	if j.show != nil {
 		j.display(e, text)
 	}
@@ -264,17 +292,15 @@ func (j *Journal) add(e entry, text []byte) {
 
 // display shows the line that was added last on the console. The caller holds j.mu.
 func (j *Journal) display(e entry, text []byte) {
-	l := consoleLine{run: e.run, time: e.time, stream: j.streams[e.stream], partial: e.partial, text: text}
-	if !j.ended {
-		l.seq = j.ring.next - 1
-	}
-	if j.show.add(&l) && j.turn == nil {
-		j.turn = make(chan struct{})
+	l := consoleLine{run: e.run, seq: j.ring.next - 1, time: e.time, stream: j.streams[e.stream], partial: e.partial, text: text}
+	if j.show.add(&l) {
+		j.full = true
 	}
 }
 
-// rouse wakes the followers. The caller holds j.mu.
+// rouse has what was added be written, and wakes the followers. The caller holds j.mu.
 func (j *Journal) rouse() {
+	j.write()
 	if j.wake != nil {
 		close(j.wake)
 		j.wake = nil
@@ -287,14 +313,22 @@ func (j *Journal) stream(name string) uint8 {
 	if i < 0 {
 		i = len(j.streams)
 		j.streams = append(j.streams, name)
+		j.words = append(j.words, words[name]+" ")
 	}
 	return uint8(i)
 }
 
-// end lets the followers go once they have read what is kept.
-func (j *Journal) end() {
+// end lets the followers go once they have read what is kept, and has the files be closed. It tells whether there are any.
+func (j *Journal) end() (files bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.ended = true
+	if !j.ended {
+		j.ended, j.last = true, j.ring.next
+	}
+	if s := j.sink; s != nil {
+		s.retired = true
+		s.stopRetry()
+	}
 	j.rouse()
+	return j.sink != nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 	"weak"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,12 +27,12 @@ func TestLineSaysWhereItBelongs(t *testing.T) {
 	j.take(&out, 7, engine.Stdout, []byte("and ended\nhalf"))
 	j.finish(&out, 7, engine.Stdout)
 	j.Note(7, "exited with code 1")
-	at := clock().UTC()
+	at := clock().UTC().Truncate(time.Microsecond)
 	want := []engine.Line{
-		{Unit: name, Run: 7, Seq: 1, Time: at, Stream: "stderr", Text: "oops"},
-		{Unit: name, Run: 7, Seq: 2, Time: at, Stream: "stdout", Text: "begun and ended"},
-		{Unit: name, Run: 7, Seq: 3, Time: at, Stream: "stdout", Text: "half", Partial: true},
-		{Unit: name, Run: 7, Seq: 4, Time: at, Stream: "pintle", Text: "exited with code 1"},
+		{Unit: name, Run: 7, Seq: j.began + 1, Time: at, Stream: "stderr", Text: "oops"},
+		{Unit: name, Run: 7, Seq: j.began + 2, Time: at, Stream: "stdout", Text: "begun and ended"},
+		{Unit: name, Run: 7, Seq: j.began + 3, Time: at, Stream: "stdout", Text: "half", Partial: true},
+		{Unit: name, Run: 7, Seq: j.began + 4, Time: at, Stream: "pintle", Text: "exited with code 1"},
 	}
 	if d := cmp.Diff(want, j.Tail(-1)); d != "" {
 		t.Error(d)
@@ -59,7 +60,7 @@ func TestReadTail(t *testing.T) {
 		}
 	}
 	for line := range j.Read(t.Context(), -1, false) { // the caller may stop
-		if line.Seq == 2 {
+		if line.Seq == j.began+2 {
 			break
 		}
 	}
@@ -188,7 +189,7 @@ func TestStalledFollower(t *testing.T) {
 		for i := range 2000 {
 			write(j, i, i+1)
 			synctest.Wait()
-			if len(quick) != i+1 || quick[i].Seq != uint64(i+1) {
+			if len(quick) != i+1 || quick[i].Seq != j.began+uint64(i+1) {
 				t.Fatalf("after line %d the quick follower has %d", i+1, len(quick))
 			}
 		}
@@ -201,7 +202,7 @@ func TestStalledFollower(t *testing.T) {
 		want := kept[0] // its time and run are the next line's
 		want.Seq--
 		want.Stream = Own
-		want.Text = fmt.Sprintf("%d lines are missing here: newer ones took their place before they were read", want.Seq-1)
+		want.Text = fmt.Sprintf("%d lines are missing here: newer ones took their place before they were read", want.Seq-j.began-1)
 		if d := cmp.Diff(append([]engine.Line{want}, kept...), slow[1:]); d != "" {
 			t.Errorf("after the first line: %s", d)
 		}
@@ -234,7 +235,7 @@ func TestFollowersGetAll(t *testing.T) {
 	for _, lines := range got {
 		next := make([]int, writers)
 		for i, l := range lines {
-			if l.Seq != uint64(i+1) || l.Text != fmt.Sprint(next[l.Run]) {
+			if l.Seq != j.began+uint64(i+1) || l.Text != fmt.Sprint(next[l.Run]) {
 				t.Fatalf("line %d: %+v", i, l)
 			}
 			next[l.Run]++

@@ -2,7 +2,6 @@ package logs
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -99,10 +98,3 @@ func clock() time.Time {
 }
 
 const name = unit.Name("gateway@coder")
-
-type readCloser struct {
-	io.Reader
-	close func() error
-}
-
-func (r readCloser) Close() error { return r.close() }

@@ -51,7 +51,7 @@ func cutMarker(line []byte) (place, bool) {
 }
 
 // streamsOf are the streams of the words that files have for them.
-var streamsOf = map[string]string{"out": engine.Stdout, "err": engine.Stderr, Own: Own, "log": "syslog"}
+var streamsOf = map[string]string{"out": engine.Stdout, "err": engine.Stderr, Own: Own, "log": engine.Syslog}
 
 // cutLine takes a line of a file apart: its time, its stream, whether no newline ended it, and its text. It returns ok
 // false where it is not one that pintle has written.

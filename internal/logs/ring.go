@@ -7,7 +7,7 @@ const headerSize = 22
 
 // entry is a line without its text, as a ring keeps it.
 type entry struct {
-	time    int64 // nanoseconds since 1970, UTC
+	time    int64 // microseconds since 1970
 	run     uint64
 	length  int
 	stream  uint8 // index in Journal.streams
@@ -17,17 +17,22 @@ type entry struct {
 // size is what the line takes in the ring.
 func (e entry) size() int { return headerSize + e.length }
 
+// nothingHeld is a position that no line ever has.
+const nothingHeld = ^uint64(0)
+
 // ring keeps the newest lines in one circular buffer of bytes, without a pointer or an allocation for a single line.
 // The buffer is made when the first line comes, and doubles up to limit; beyond limit it grows only for a single line
-// that is larger.
+// that is larger, and for lines that are held.
 //
-// A line stands at a position that counts all bytes ever written and never changes; its place in the buffer is the
-// position modulo the buffer's length. Headers and texts run across the buffer's end.
+// A line stands at a position that counts all bytes ever written and never changes; its place in the buffer follows from
+// lap. Headers and texts run across the buffer's end.
 type ring struct {
 	limit  int
 	buf    []byte
+	lap    uint64 // the newest position that is at the buffer's beginning; not behind end
 	oldest uint64 // position of the oldest line kept
 	end    uint64 // position behind the newest line
+	held   uint64 // the line there and those behind it make room only where they take twice the limit
 	first  uint64 // number of the oldest line kept
 	next   uint64 // number that the next line gets; equal to first only before the first line
 }
@@ -50,38 +55,57 @@ func (r *ring) append(e entry, text []byte) {
 	if e.partial {
 		h[21] = 1
 	}
-	put(r.buf, r.end, h[:])
-	put(r.buf, r.end+headerSize, text)
-	r.end += uint64(e.size())
+	r.put(h[:])
+	r.put(text)
 	r.next++
+}
+
+// put writes b behind the end, where room has been made.
+func (r *ring) put(b []byte) {
+	start := int(r.end - r.lap)
+	n := copy(r.buf[start:], b)
+	if start+len(b) >= len(r.buf) {
+		copy(r.buf, b[n:])
+		r.lap += uint64(len(r.buf))
+	}
+	r.end += uint64(len(b))
 }
 
 // makeRoom makes size bytes behind the newest line free.
 func (r *ring) makeRoom(size int) {
-	for r.oldest < r.end && r.used()+size > r.limit {
+	for used := r.used() + size; used > r.limit && r.oldest < r.end && (r.oldest < r.held || used > 2*r.limit); used = r.used() + size {
 		r.oldest += uint64(r.at(r.oldest).size())
 		r.first++
 	}
 	need := r.used() + size
-	if need <= len(r.buf) {
+	if need <= len(r.buf) && (len(r.buf) <= r.limit || need > r.limit) {
 		return
 	}
 	const least = 128
-	grown := make([]byte, max(need, min(max(least, 2*len(r.buf)), r.limit)))
+	room := min(max(least, 2*len(r.buf)), r.limit)
+	if need > r.limit && r.used() > 0 { // there are lines that are held
+		room = min(2*len(r.buf), 2*r.limit)
+	}
+	other := make([]byte, max(need, room))
 	head, tail := r.pieces(r.oldest, r.used())
-	put(grown, r.oldest, head)
-	put(grown, r.oldest+uint64(len(head)), tail)
-	r.buf = grown
+	copy(other[copy(other, head):], tail)
+	r.buf, r.lap = other, r.oldest
 }
 
 // used is the number of bytes that the kept lines take.
 func (r *ring) used() int { return int(r.end - r.oldest) }
 
+// behind is the number of bytes that the lines from a position on take.
+func (r *ring) behind(position uint64) int { return int(r.end - max(position, r.oldest)) }
+
 // at reads the header of the line at a position.
 func (r *ring) at(position uint64) entry {
-	var h [headerSize]byte
-	head, tail := r.pieces(position, headerSize)
-	copy(h[copy(h[:], head):], tail)
+	h, tail := r.pieces(position, headerSize)
+	if len(tail) > 0 {
+		var both [headerSize]byte
+		copy(both[copy(both[:], h):], tail)
+		h = both[:]
+	}
 	return entry{
 		time:    int64(binary.LittleEndian.Uint64(h[0:])),
 		run:     binary.LittleEndian.Uint64(h[8:]),
@@ -119,15 +143,12 @@ func (r *ring) pieces(position uint64, n int) (head, tail []byte) {
 	if n == 0 {
 		return nil, nil
 	}
-	start := int(position % uint64(len(r.buf)))
+	start := int(int64(position - r.lap)) // of this lap, or of the one before
+	if start < 0 {
+		start += len(r.buf)
+	}
 	if start+n <= len(r.buf) {
 		return r.buf[start : start+n], nil
 	}
 	return r.buf[start:], r.buf[:start+n-len(r.buf)]
-}
-
-// put writes b into a circular buffer from a position on.
-func put(buf []byte, position uint64, b []byte) {
-	start := int(position % uint64(len(buf)))
-	copy(buf, b[copy(buf[start:], b):])
 }

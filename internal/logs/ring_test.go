@@ -13,7 +13,7 @@ func TestRingKeepsTheNewest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 4000).Draw(t, "limit")
-		r := ring{limit: limit, first: 1, next: 1}
+		r := ring{limit: limit, held: nothingHeld, first: 1, next: 1}
 		type line struct {
 			entry
 			text string

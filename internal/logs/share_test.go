@@ -19,7 +19,7 @@ import (
 	"pintle/internal/unit"
 )
 
-// flood is so many lines of 100 bytes that a console has room for a quarter of them.
+// torrent is so many lines of 100 bytes that a console has room for a quarter of them.
 const torrent = 4 * consoleMost / 100
 
 // talk has a unit write n numbered lines of 100 bytes into a pipe that is captured, and closes that. What it returns is
@@ -83,7 +83,7 @@ func TestWhoWaitsForTheConsoleLosesNothing(t *testing.T) {
 	eventually(t, "it is asked to wait", func() bool {
 		waiting.mu.Lock()
 		defer waiting.mu.Unlock()
-		return waiting.turn != nil
+		return waiting.full
 	})
 	soon(t, "a unit that is not shown has written all", talk(t, b, "quick", torrent))
 	select {
@@ -167,7 +167,7 @@ func TestNobodyWaitsForAConsoleThatFails(t *testing.T) {
 			eventually(t, "it is asked to wait", func() bool {
 				j.mu.Lock()
 				defer j.mu.Unlock()
-				return j.turn != nil
+				return j.full
 			})
 			close(gate)
 			soon(t, "it has written all", waits)
@@ -233,7 +233,7 @@ func TestTheStopWaitsForNoConsole(t *testing.T) {
 			eventually(t, "it is asked to wait", func() bool {
 				j.mu.Lock()
 				defer j.mu.Unlock()
-				return j.turn != nil
+				return j.full
 			})
 			err := c.stop(b)
 			soon(t, "it has written all", waits)
@@ -291,7 +291,7 @@ func TestTheConsoleIsShared(t *testing.T) {
 			}
 		}
 		if accounted["first"] != 2*torrent || accounted["second"] != 2*torrent {
-			t.Errorf("of those that torrent %d and %d lines are accounted for, of %d", accounted["first"], accounted["second"], 2*torrent)
+			t.Errorf("of those that flood %d and %d lines are accounted for, of %d", accounted["first"], accounted["second"], 2*torrent)
 		}
 		closed(t, b)
 	})

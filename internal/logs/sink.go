@@ -5,272 +5,336 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"pintle/internal/engine"
-	"pintle/internal/unit"
 )
 
 const (
-	// fileRetry is how long files that could not be written are left alone when there is something to write.
+	// patience is how long a unit waits for files that take nothing, before it goes on without them.
+	patience = 20 * time.Second
+	// fileRetry is after how long files that could not be written are tried again where the unit waits for them.
 	fileRetry = time.Second
-	// fileAgain is after how long they are tried when there is nothing else to write than how many lines are missing.
+	// fileAgain is the same where nobody waits.
 	fileAgain = 5 * time.Second
-	// mostNotes bounds the bytes of pintle's own lines, and of those on /dev/log, that wait for a disk: who adds them never
-	// waits for it.
-	mostNotes = 64 << 10
+	// batchBytes is about how much is written at a time.
+	batchBytes = 64 << 10
 	// mostSpare is the size of the largest buffer that is kept for another use.
-	mostSpare = 1 << 20
+	mostSpare = 256 << 10
 )
 
-// sink takes a unit's lines to its files. The journal adds whole lines, which takes no time to speak of. A capture then
-// has them written, and waits for that: a slow disk slows down the unit that writes, and nobody else. For all others a
-// goroutine writes, which lives while there is something to write.
+// sink takes a journal's lines to its files. It reads them from the ring, in a goroutine that lives while there is
+// something to write. What it has not written yet, the ring holds, and the unit that writes it waits where it fills most
+// of the ring: a slow disk slows down the unit that writes, and nobody else.
 //
-// Lines that cannot be written are counted, and a line in their place says how many once it works again.
+// Nobody waits, and what is not written yet makes room for what comes, where the unit is not to wait, where the
+// files can't be written for another cause than a full disk, or have taken nothing for as long as patience lasts. In place
+// of lines that were not written, one says how many. All that is found out by comparing numbers of lines: nothing counts.
+//
+// The journal's lock guards it, but for the file, which is the goroutine's.
 type sink struct {
-	name unit.Name
-	book *Book
+	file file
 
-	flushing sync.Mutex // held by who writes; it guards file
-	file     file
-
-	mu      sync.Mutex // never held while the disk is waited for
 	rule    File
-	moved   bool    // rule is another one than file was opened by
-	pending *[]byte // whole lines; nil where there are none
-	notes   int     // how many bytes of them are of who does not wait
-	lost    int     // lines that were not written, behind the last one that was
-	problem error   // why not; nil where they came too fast
-	retry   time.Time
-	timer   *time.Timer // nil unless there is a problem
-	waking  bool        // a goroutine of the sink's own writes
-	again   bool        // and does so once more
-	idle    chan struct{}
-	retired bool  // the unit is forgotten: the file is not left open
-	stamped int64 // the time that stamp says
-	stamp   [len(stampForm)]byte
-}
+	drop    bool   // the unit is not to wait
+	next    mark   // the first line that is not written; the ring may have dropped it
+	last    uint64 // 0, or the number of the line before which it ends
+	moved   bool   // rule is another one than file was opened by
+	retired bool   // nothing more is expected: the file is not left open, and not tried again
 
-// stampForm is the time in front of a line (RFC 3339).
-const stampForm = "2006-01-02T15:04:05.000000Z"
+	working bool
+	idle    chan struct{} // closed when the goroutine ends
+	problem error         // why it could not be written last
+	failed  time.Time     // when that was
+	retry   *time.Timer   // not nil: it is not tried before that, nor for fileRetry
+	waiting *time.Timer   // not nil: a unit waits, and nothing was written since it does
+	tired   bool          // patience is over, until something is written
+}
 
 // words are the streams as files have them. A "+" behind one says that no newline ended the line.
-var words = map[string]string{engine.Stdout: "out", engine.Stderr: "err", engine.Syslog: "log", Own: Own}
+var words = map[string]string{engine.Stdout: "out", engine.Stderr: "err", engine.Syslog: "log", Own: "pintle"}
 
-// add adds one line to those that are to be written.
-func (s *sink) add(at int64, stream string, partial bool, text []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if stream == Own || stream == engine.Syslog { // nobody waits who adds these
-		if s.notes > mostNotes {
-			s.lost++
-			return
+// batch is what is written at a time: lines of one run with consecutive numbers.
+type batch struct {
+	rule  File
+	at    place
+	lines *[]byte
+	end   mark // behind the last one
+	shut  bool // there are no lines, but the file is to be closed
+}
+
+// hold has the ring keep what is not written yet, if it is to. The caller holds j.mu.
+func (j *Journal) hold() {
+	s := j.sink
+	if s == nil || s.drop || s.tired || s.problem != nil && !temporary(s.problem) {
+		j.ring.held = nothingHeld
+	} else {
+		j.ring.held = s.next.position
+	}
+	if j.omitted > 0 && !j.held(1) {
+		j.sayOmitted()
+	}
+	if len(j.paused) > 0 && !j.held(1) && !j.full {
+		if s != nil {
+			s.waits(nil)
 		}
-		s.notes += len(text)
-	}
-	if s.pending == nil {
-		s.pending = s.book.batches.Get().(*[]byte)
-	}
-	b := *s.pending
-	if at != s.stamped {
-		var room [2 * len(stampForm)]byte // more is needed than stays
-		copy(s.stamp[:], time.Unix(0, at).UTC().AppendFormat(room[:0], stampForm))
-		s.stamped = at
-	}
-	b = append(b, s.stamp[:]...)
-	b = append(b, ' ')
-	b = append(b, words[stream]...)
-	if partial {
-		b = append(b, '+')
-	}
-	b = append(b, ' ')
-	b = append(b, text...)
-	*s.pending = append(b, '\n')
-}
-
-// flush writes what is pending, and waits for the disk.
-func (s *sink) flush() {
-	s.flushing.Lock()
-	defer s.flushing.Unlock()
-	for s.round() {
+		j.book.resume(j.paused)
+		j.paused = nil
 	}
 }
 
-// round writes what is pending by now, and tells whether there may be more. The caller holds s.flushing.
-func (s *sink) round() bool {
-	now := s.book.now()
-	s.mu.Lock()
-	batch, rule, gap, problem := s.take(), s.rule, s.lost, s.problem
-	nothing := batch == nil && gap == 0
-	wait := problem != nil && now.Before(s.retry)
-	if wait && batch != nil {
-		s.lost += lines(*batch)
-		s.book.spare(batch)
-	}
-	shut := s.moved || nothing && s.retired
-	s.moved = false
-	s.mu.Unlock()
+// held tells whether as many quarters of the ring are held. The caller holds j.mu.
+func (j *Journal) held(quarters int) bool {
+	return j.ring.held != nothingHeld && j.ring.behind(j.ring.held) > j.ring.limit/4*quarters
+}
 
-	if shut {
-		s.file.close()
+// waits sets or takes away the timer of patience.
+func (s *sink) waits(t *time.Timer) {
+	if s.waiting != nil {
+		s.waiting.Stop()
 	}
-	if nothing || wait {
+	s.waiting = t
+}
+
+// pause has a capture be resumed once the unit need not wait any more; it returns false where that is so by now.
+func (j *Journal) pause(c *capture) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.held(1) && !j.full {
 		return false
 	}
-	if batch == nil {
-		batch = s.book.batches.Get().(*[]byte)
+	j.paused = append(j.paused, c)
+	if s := j.sink; s != nil && s.waiting == nil && j.held(1) {
+		s.waits(after(patience, func() { j.lose(s) }))
 	}
-	if gap > 0 {
-		line := gapLine(now, gap, problem)
-		if problem != nil {
-			*batch = append(line, *batch...)
-		} else {
-			*batch = append(*batch, line...)
-		}
-	}
-	n, err := s.file.write(&rule, now, place{}, *batch)
-	rest := lines((*batch)[n:])
-	s.book.spare(batch)
-	if err != nil {
-		s.file.close()
-	}
-
-	s.mu.Lock()
-	if err == nil || problem != nil && n > 0 {
-		s.lost -= gap // it has been said
-	} else if gap > 0 {
-		rest-- // the line about them is none of the unit's
-	}
-	s.lost += rest
-	changed := (err == nil) != (problem == nil)
-	if s.problem = err; err != nil {
-		s.fail(now)
-	} else if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
-	}
-	s.mu.Unlock()
-	if changed {
-		s.book.changed()
-	}
-	return err == nil
+	return true
 }
 
-// take takes the pending lines over; nil where there are none. The caller holds s.mu.
-func (s *sink) take() *[]byte {
-	batch := s.pending
-	s.pending, s.notes = nil, 0
-	return batch
-}
-
-// fail has it tried again after a while. The caller holds s.mu.
-func (s *sink) fail(now time.Time) {
-	s.retry = now.Add(fileRetry)
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
+// lose has nobody wait any more for files that take nothing.
+func (j *Journal) lose(s *sink) {
+	j.mu.Lock()
+	tired := j.sink == s && s.waiting != nil
+	if tired {
+		s.waits(nil)
+		s.tired = true
+		j.hold()
 	}
-	if !s.retired {
-		s.timer = after(fileAgain, s.tryAgain)
+	j.mu.Unlock()
+	if tired {
+		j.book.changed()
 	}
 }
 
-// tryAgain has what is left be written now, whenever it failed last.
-func (s *sink) tryAgain() {
-	s.mu.Lock()
-	s.retry = time.Time{}
-	s.mu.Unlock()
-	s.wake()
+// write has a goroutine write what is not written yet, unless one does, or it is too early. The caller holds j.mu.
+func (j *Journal) write() {
+	s := j.sink
+	if s != nil && s.retry != nil && j.book.now().Sub(s.failed) >= fileRetry {
+		s.stopRetry()
+	}
+	if s == nil || s.working || s.retry != nil || s.next.number >= j.ring.next && !s.moved && !(s.retired && s.file.f != nil) && s.last == 0 {
+		return
+	}
+	s.working, s.idle = true, make(chan struct{})
+	go j.work(s)
 }
 
-// wake has a goroutine write, and waits for nothing.
-func (s *sink) wake() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.again = true
-	if !s.waking {
-		s.waking, s.idle = true, make(chan struct{})
-		go s.work()
+// again has it be tried now.
+func (j *Journal) again(s *sink) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s.stopRetry()
+	if j.sink == s {
+		j.write()
 	}
 }
 
-// work writes until nobody has woken it meanwhile.
-func (s *sink) work() {
+func (s *sink) stopRetry() {
+	if s.retry != nil {
+		s.retry.Stop()
+		s.retry = nil
+	}
+}
+
+// work writes until there is nothing left, or it can't be.
+func (j *Journal) work(s *sink) {
 	for {
-		s.mu.Lock()
-		if !s.again {
-			s.waking = false
+		j.mu.Lock()
+		b, ok := j.nextBatch(s)
+		if !ok {
+			s.working = false
 			close(s.idle)
-			s.mu.Unlock()
+			j.mu.Unlock()
 			return
 		}
-		s.again = false
-		s.mu.Unlock()
-		s.flush()
+		j.mu.Unlock()
+		if b.shut {
+			s.file.close()
+			continue
+		}
+		n, err := s.file.write(&b.rule, j.book.now(), b.at, *b.lines)
+		if err != nil {
+			s.file.close()
+		}
+		written := lines((*b.lines)[:n])
+		j.book.spare(b.lines)
+
+		j.mu.Lock()
+		changed := j.wrote(s, b, written, err)
+		j.mu.Unlock()
+		if changed {
+			j.book.changed()
+		}
 	}
 }
 
-// change has lines be written by another rule from now on.
-func (s *sink) change(f File) {
-	s.mu.Lock()
-	s.rule, s.moved, s.retry = f, true, time.Time{}
-	failing := s.problem != nil
-	s.mu.Unlock()
-	if failing {
-		s.wake()
+// nextBatch is what is to be written next; ok is false where there is nothing, or it is too early. The caller holds j.mu.
+func (j *Journal) nextBatch(s *sink) (b batch, ok bool) {
+	end := j.ring.next
+	if s.last != 0 {
+		end = min(end, s.last)
 	}
-}
-
-// retire writes what is left, if that can be, and closes the file. What comes after that is still written.
-func (s *sink) retire() {
-	s.mu.Lock()
-	s.retired = true
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
-	}
-	s.mu.Unlock()
-	s.tryAgain()
-}
-
-// end waits until all is written, or cannot be, or ctx ends; it returns what was left as a clause, "" for nothing.
-func (s *sink) end(ctx context.Context) string {
-	s.mu.Lock()
-	idle := s.idle
-	s.mu.Unlock()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.lost
-	if s.pending != nil {
-		n += lines(*s.pending)
-	}
+	nothing := s.next.number >= end
 	switch {
+	case s.moved || nothing && s.retired && s.file.f != nil:
+		s.moved = false
+		return batch{shut: true}, true
+	case nothing && s.last != 0 && j.sink == s:
+		j.sink = nil
+		j.hold()
+		return batch{}, false
+	case nothing || s.retry != nil:
+		return batch{}, false
+	}
+	lines := j.book.batches.Get().(*[]byte)
+	b = batch{rule: s.rule, lines: lines}
+	if s.next.number < j.ring.first {
+		b.end = mark{j.ring.oldest, j.ring.first}
+		e := j.ring.at(b.end.position)
+		b.at = place{began: j.began, run: e.run, seq: s.next.number}
+		*lines = gapLine(*lines, e.time, min(b.end.number, end)-s.next.number, s.problem)
+		return b, true
+	}
+	m := s.next
+	first := j.ring.at(m.position)
+	b.at = place{began: j.began, run: first.run, seq: m.number}
+	var room [2 * len(stampForm)]byte // more is needed than stays
+	stamp, stamped := room[:0], first.time-1
+	for m.number < end && len(*lines) < batchBytes {
+		e := j.ring.at(m.position)
+		if e.run != first.run {
+			break
+		}
+		if e.time != stamped {
+			stamped = e.time
+			stamp = appendStamp(stamp[:0], stamped)
+		}
+		*lines = append(*lines, stamp...)
+		*lines = append(*lines, j.words[e.stream]...)
+		if e.partial {
+			(*lines)[len(*lines)-1] = '+'
+			*lines = append(*lines, ' ')
+		}
+		head, tail := j.ring.pieces(m.position+headerSize, e.length)
+		*lines = append(*lines, head...)
+		*lines = append(*lines, tail...)
+		*lines = append(*lines, '\n')
+		m.position += uint64(e.size())
+		m.number++
+	}
+	b.end = m
+	return b, true
+}
+
+// wrote notes how many lines of a batch were written, and why not all. It tells whether the conditions may be others. The
+// caller holds j.mu.
+func (j *Journal) wrote(s *sink, b batch, written int, err error) (changed bool) {
+	was, tired := s.problem, s.tired
+	if err == nil {
+		s.next = b.end
+	} else if s.next.number >= j.ring.first { // a line for others that are missing is none of them
+		for range written {
+			s.next.position += uint64(j.ring.at(s.next.position).size())
+			s.next.number++
+		}
+	}
+	if written > 0 {
+		s.tired = false
+		s.waits(nil)
+	}
+	if s.problem = err; err != nil && !s.retired {
+		pause := fileAgain
+		if len(j.paused) > 0 {
+			pause = fileRetry
+		}
+		s.failed = j.book.now()
+		s.retry = after(pause, func() { j.again(s) })
+	}
+	if err != nil && s.retired {
+		s.last = s.next.number // it is not tried again
+	}
+	if j.sink == s {
+		j.hold()
+		if len(j.paused) > 0 && s.waiting == nil && err == nil {
+			s.waits(after(patience, func() { j.lose(s) }))
+		}
+	}
+	return (was == nil) != (err == nil) || tired != s.tired
+}
+
+// written waits until all is in the files, or can't be, or ctx ends; it returns what was left as a clause, "" for nothing.
+func (j *Journal) written(ctx context.Context) string {
+	j.mu.Lock()
+	s := j.sink
+	if s == nil {
+		j.mu.Unlock()
+		return ""
+	}
+	idle := s.idle
+	j.mu.Unlock()
+	if idle != nil {
+		select {
+		case <-idle:
+		case <-ctx.Done():
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch n := j.ring.next - s.next.number; {
 	case n > 0:
 		return fmt.Sprintf("%d lines to %s", n, s.rule.current())
-	case s.waking:
+	case s.working:
 		return "some lines to " + s.rule.current()
 	}
 	return ""
 }
 
 // condition says what is wrong with the files; "" where nothing is.
-func (s *sink) condition() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.problem == nil {
-		return ""
+func (j *Journal) condition() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := j.sink
+	switch {
+	case s == nil:
+	case s.problem != nil && len(j.paused) > 0:
+		return fmt.Sprintf("%s waits for its log: cannot write %s: %v", j.name, s.rule.current(), s.problem)
+	case s.problem != nil:
+		return fmt.Sprintf("the output of %s is kept in memory only: cannot write %s: %v", j.name, s.rule.current(), s.problem)
+	case s.tired:
+		return fmt.Sprintf("the output of %s is kept in memory only: %s has taken nothing for %v", j.name, s.rule.current(), patience)
 	}
-	return fmt.Sprintf("the output of %s is kept in memory only: cannot write %s: %v", s.name, s.rule.current(), s.problem)
+	return ""
 }
 
+// appendStamp appends the time in front of a line (RFC 3339), and a space.
+func appendStamp(b []byte, microseconds int64) []byte {
+	return append(time.UnixMicro(microseconds).UTC().AppendFormat(b, stampForm), ' ')
+}
+
+// stampForm is the time in front of a line.
+const stampForm = "2006-01-02T15:04:05.000000Z"
+
 // gapLine stands for lines that were not written.
-func gapLine(now time.Time, n int, problem error) []byte {
+func gapLine(b []byte, at int64, n uint64, problem error) []byte {
 	text := " lines are missing here: "
 	if n == 1 {
 		text = " line is missing here: "
@@ -279,7 +343,8 @@ func gapLine(now time.Time, n int, problem error) []byte {
 	if problem != nil {
 		cause = problem.Error()
 	}
-	return []byte(now.UTC().Format(stampForm) + " " + Own + " " + strconv.Itoa(n) + text + cause + "\n")
+	b = append(appendStamp(b, at), Own+" "...)
+	return append(append(strconv.AppendUint(b, n, 10), text...), cause+"\n"...)
 }
 
 // fit is how many bytes of whole lines there are in no more than room bytes.

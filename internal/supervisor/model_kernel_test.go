@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -237,7 +235,7 @@ func (r *fakeRun) beReady() {
 	}
 	r.ready = true
 	r.k.results++
-	r.k.s.o.Logs.Journal(r.unit).Capture(r.number, engine.Stdout, io.NopCloser(strings.NewReader("READY\n")))
+	r.k.s.o.Logs.Journal(r.unit).Add(r.number, engine.Stdout, []byte("READY"))
 	r.say(notify.Message{Ready: true})
 }
 
