@@ -91,7 +91,7 @@ func BenchmarkFollow(b *testing.B) {
 	j.Capture(1, engine.Stdout, r)
 	seen := make(chan bool)
 	go func() {
-		for range j.Read(b.Context(), 0, true) {
+		for range j.Read(b.Context(), engine.LogRequest{Follow: true}) {
 			seen <- true
 		}
 	}()

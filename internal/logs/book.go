@@ -88,6 +88,7 @@ type Book struct {
 	batches   sync.Pool // of *[]byte, which are empty
 	compress  *compressor
 	mask      atomic.Pointer[mask]
+	histories atomic.Int32 // how many read files just now
 
 	masking  sync.Mutex          // held by who changes mask
 	unmasked map[string]struct{} // values that it was said of that they are not masked; masking guards it

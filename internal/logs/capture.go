@@ -32,7 +32,10 @@ func (j *Journal) Capture(run uint64, stream string, pipe *os.File) {
 	c, err := j.capture(run, stream, pipe)
 	pipe.Close() // for reading only: nothing is lost by an error
 	if err == nil {
-		err = j.book.read(c)
+		j.begin(run)
+		if err = j.book.read(c); err != nil {
+			j.finish(&c.split, run, stream)
+		}
 	}
 	if err != nil {
 		j.Note(run, fmt.Sprintf("cannot read %s: %v", stream, err))

@@ -93,7 +93,7 @@ func TestNothingStallsARun(t *testing.T) {
 	defer cancel()
 	stalled := make(chan bool)
 	go func() {
-		for range j.Read(ctx, -1, true) {
+		for range j.Read(ctx, engine.LogRequest{Tail: -1, Follow: true}) {
 			stalled <- true
 			<-ctx.Done()
 		}

@@ -191,6 +191,9 @@ func (fs *files) closeCurrent() {
 // begin finds where the lines that are selected begin: in which file, where in it, and how many of those that are
 // selected there are to be left out. What is older is read no more than that needs.
 func (fs *files) begin(ctx context.Context, q *query) (first int, offset int64, skip int) {
+	if len(fs.names) == 0 {
+		return 0, 0, 0
+	}
 	for first < len(fs.names)-1 {
 		at, _ := archived(fs.names[first])
 		if q.since.IsZero() || !at.Before(q.since) { // all its lines came before it was set aside
@@ -211,7 +214,7 @@ func (fs *files) begin(ctx context.Context, q *query) (first int, offset int64, 
 		}
 	}
 	if q.tail < 0 {
-		return first, 0, 0
+		return first, fs.seek(fs.names[first], q.after), 0
 	}
 	need := q.tail
 	for i := len(fs.names) - 1; i >= first && ctx.Err() == nil; i-- {
@@ -224,13 +227,35 @@ func (fs *files) begin(ctx context.Context, q *query) (first int, offset int64, 
 	return first, 0, 0
 }
 
+// seek finds a marker of a file that is not behind the line after a number, near it where the file is large; 0 where there
+// is none.
+func (fs *files) seek(file string, after uint64) (offset int64) {
+	size := fs.sizeOf(file)
+	for back := int64(2 * markEvery); after > 0 && back < size; back *= 4 {
+		found := false
+		_ = fs.scan(file, size-back, func(s *scanner) bool { // what can't be read is said when the lines are yielded
+			found, offset = s.marker && s.next.seq-1 <= after, s.began
+			return !s.marker
+		})
+		if found {
+			return offset
+		}
+	}
+	return 0
+}
+
+// sizeOf is a file's size, as far as it is read.
+func (fs *files) sizeOf(file string) int64 {
+	if file == currentName {
+		return fs.size
+	}
+	return sizeOf(fs.dir, file)
+}
+
 // count counts the lines of a file that are selected, from an offset on that leaves need of them, if there are so many:
 // the last one of those that it tries.
 func (fs *files) count(ctx context.Context, file string, q *query, need int) (n int, offset int64) {
-	size := sizeOf(fs.dir, file)
-	if file == currentName {
-		size = fs.size
-	}
+	size := fs.sizeOf(file)
 	for back := int64(2 * markEvery); back < size; back *= 4 {
 		if n, offset = fs.countFrom(ctx, file, size-back, q); n >= need {
 			return n, offset

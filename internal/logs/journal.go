@@ -2,9 +2,6 @@ package logs
 
 import (
 	"cmp"
-	"context"
-	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +28,8 @@ type Journal struct {
 	omitted    int
 	omittedRun uint64
 	paused     []*capture // those that wait for the files; the reader leaves them alone
+	open       []uint64   // the run of each capture
+	newest     uint64     // the newest run that was captured
 	// wake is made by a follower that has read everything, and closed and forgotten by the next line.
 	wake chan struct{}
 	// full is set while the console wants the unit to wait.
@@ -91,7 +90,7 @@ func (j *Journal) insert(e entry, text []byte) {
 // sayOmitted adds a line that says how many were left out. The caller holds j.mu.
 func (j *Journal) sayOmitted() {
 	e := entry{time: j.book.now().UnixMicro(), run: j.omittedRun, stream: j.stream(Own)}
-	text := fmt.Appendf(nil, "%d lines are missing here: the disk did not keep up", j.omitted)
+	text := appendMissing(nil, uint64(j.omitted), tooSlow)
 	j.omitted = 0
 	j.add(e, text)
 }
@@ -153,84 +152,6 @@ func (j *Journal) Tail(n int) []engine.Line {
 	return lines
 }
 
-// Read yields the newest tail lines that are kept (all of them where tail is negative). Without follow it then ends;
-// with follow it goes on with those that come, until ctx ends or the unit is forgotten. It never yields an error.
-//
-// A caller that is slower than the unit gets every line that is still kept when its turn comes. Where lines were
-// overwritten before that, it gets one line on the stream Own that says how many, with the number of the last of them.
-func (j *Journal) Read(ctx context.Context, tail int, follow bool) iter.Seq2[engine.Line, error] {
-	return func(yield func(engine.Line, error) bool) {
-		j.mu.Lock()
-		place := j.ring.tail(tail)
-		until := j.ring.next
-		j.mu.Unlock()
-		if follow {
-			until = ^uint64(0)
-		}
-		for ctx.Err() == nil {
-			lines, wake := j.batch(&place, until)
-			for _, line := range lines {
-				if !yield(line, nil) {
-					return
-				}
-			}
-			if len(lines) > 0 {
-				continue
-			}
-			if wake == nil {
-				return
-			}
-			select {
-			case <-wake:
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
-// batch returns some of the lines from place on and before the number until, and moves place behind them. Where there
-// are none yet it returns a channel that is closed when one comes, or nil when none will.
-func (j *Journal) batch(place *mark, until uint64) ([]engine.Line, <-chan struct{}) {
-	// A batch is small, so that neither the writer waits long nor a stalled reader holds much.
-	const mostLines, mostBytes = 64, 16 << 10
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	r := &j.ring
-	if j.ended {
-		until = min(until, j.last)
-	}
-	if place.number >= min(until, r.next) {
-		if j.ended || place.number >= until {
-			return nil, nil
-		}
-		if j.wake == nil {
-			j.wake = make(chan struct{})
-		}
-		return nil, j.wake
-	}
-	var lines []engine.Line
-	if place.number < r.first {
-		lines = append(lines, j.missed(place.number, min(r.first, until)))
-		*place = mark{r.oldest, r.first}
-	}
-	for size := 0; place.number < min(until, r.next) && len(lines) < mostLines && size < mostBytes; {
-		line := j.line(place)
-		size += len(line.Text)
-		lines = append(lines, line)
-	}
-	return lines, nil
-}
-
-// missed is the line that stands for those from one number up to another, which are not kept any more.
-func (j *Journal) missed(from, to uint64) engine.Line {
-	e := j.ring.at(j.ring.oldest)
-	text := fmt.Sprintf("%d lines are missing here: newer ones took their place before they were read", to-from)
-	if to-from == 1 {
-		text = "1 line is missing here: newer ones took its place before it was read"
-	}
-	return engine.Line{Unit: j.name, Run: e.run, Seq: to - 1, Time: time.UnixMicro(e.time).UTC(), Stream: Own, Text: text}
-}
-
 // line copies the line at m, and moves m behind it.
 func (j *Journal) line(m *mark) engine.Line {
 	e := j.ring.at(m.position)
@@ -243,8 +164,7 @@ func (j *Journal) line(m *mark) engine.Line {
 		Text:    j.ring.text(m.position, e),
 		Partial: e.partial,
 	}
-	m.position += uint64(e.size())
-	m.number++
+	m.after(e)
 	return line
 }
 
@@ -272,12 +192,23 @@ func (j *Journal) take(s *splitter, run uint64, stream string, chunk []byte) (re
 	return chunk, wait
 }
 
+// begin notes that a stream of a run is captured.
+func (j *Journal) begin(run uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.open = append(j.open, run)
+	j.newest = max(j.newest, run)
+}
+
 // finish adds what a stream ended with.
 func (j *Journal) finish(s *splitter, run uint64, stream string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if text, ok := s.last(j.book.mask.Load()); ok {
 		j.add(entry{time: j.book.now().UnixMicro(), run: run, stream: j.stream(stream), partial: true}, text)
+	}
+	if i := slices.Index(j.open, run); i >= 0 {
+		j.open = slices.Delete(j.open, i, i+1)
 	}
 	j.rouse() // also those who follow a run, which may be over
 }

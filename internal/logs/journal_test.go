@@ -49,24 +49,24 @@ func TestLineSaysWhereItBelongs(t *testing.T) {
 func TestReadTail(t *testing.T) {
 	t.Parallel()
 	j := NewBook(Options{}).Journal(name)
-	if got := collect(t, j.Read(t.Context(), -1, false)); len(got) != 0 {
+	if got := collect(t, j.Read(t.Context(), engine.LogRequest{Tail: -1})); len(got) != 0 {
 		t.Errorf("an empty journal yields %v", got)
 	}
 	write(j, 0, 200) // more than a batch
 	for _, c := range []struct{ tail, want int }{{-1, 200}, {0, 0}, {3, 3}, {1000, 200}} {
-		got := collect(t, j.Read(t.Context(), c.tail, false))
+		got := collect(t, j.Read(t.Context(), engine.LogRequest{Tail: c.tail}))
 		if len(got) != c.want || c.want > 0 && got[len(got)-1].Text != "line 199" {
 			t.Errorf("tail %d: %d lines %v", c.tail, len(got), texts(got[max(0, len(got)-1):]))
 		}
 	}
-	for line := range j.Read(t.Context(), -1, false) { // the caller may stop
+	for line := range j.Read(t.Context(), engine.LogRequest{Tail: -1}) { // the caller may stop
 		if line.Seq == j.began+2 {
 			break
 		}
 	}
 	// What comes while a reader without follow is at it is not for it.
 	var got []engine.Line
-	for line := range j.Read(t.Context(), 1, false) {
+	for line := range j.Read(t.Context(), engine.LogRequest{Tail: 1}) {
 		got = append(got, line)
 		write(j, 200, 201)
 	}
@@ -83,7 +83,7 @@ func TestFollow(t *testing.T) {
 		write(j, 0, 5)
 		ctx, cancel := context.WithCancel(t.Context())
 		var got []engine.Line
-		go func() { got = collect(t, j.Read(ctx, 2, true)) }()
+		go func() { got = collect(t, j.Read(ctx, engine.LogRequest{Tail: 2, Follow: true})) }()
 		for i := 5; i < 8; i++ {
 			synctest.Wait()
 			if len(got) != 0 {
@@ -109,7 +109,7 @@ func TestForgetEndsFollowers(t *testing.T) {
 		j := b.Journal(name)
 		write(j, 0, 1)
 		var got []engine.Line
-		go func() { got = collect(t, j.Read(t.Context(), -1, true)) }()
+		go func() { got = collect(t, j.Read(t.Context(), engine.LogRequest{Tail: -1, Follow: true})) }()
 		synctest.Wait()
 		write(j, 1, 2)
 		b.Forget(name)
@@ -144,7 +144,7 @@ func TestCloseEndsFollowers(t *testing.T) {
 		ended := 0
 		var mu sync.Mutex
 		follow := func() {
-			collect(t, b.Journal(name).Read(t.Context(), -1, true))
+			collect(t, b.Journal(name).Read(t.Context(), engine.LogRequest{Tail: -1, Follow: true}))
 			mu.Lock()
 			ended++
 			mu.Unlock()
@@ -174,7 +174,7 @@ func TestStalledFollower(t *testing.T) {
 		resume := make(chan bool)
 		var slow, quick []engine.Line
 		go func() {
-			for line := range j.Read(ctx, -1, true) {
+			for line := range j.Read(ctx, engine.LogRequest{Tail: -1, Follow: true}) {
 				slow = append(slow, line)
 				if len(slow) == 1 {
 					<-resume
@@ -182,7 +182,7 @@ func TestStalledFollower(t *testing.T) {
 			}
 		}()
 		go func() {
-			for line := range j.Read(ctx, -1, true) {
+			for line := range j.Read(ctx, engine.LogRequest{Tail: -1, Follow: true}) {
 				quick = append(quick, line)
 			}
 		}()
@@ -218,7 +218,7 @@ func TestFollowersGetAll(t *testing.T) {
 	var done sync.WaitGroup
 	got := make([][]engine.Line, followers)
 	for i := range followers {
-		done.Go(func() { got[i] = collect(t, j.Read(t.Context(), -1, true)) })
+		done.Go(func() { got[i] = collect(t, j.Read(t.Context(), engine.LogRequest{Tail: -1, Follow: true})) })
 	}
 	for w := range writers {
 		r, out := pipe(t)

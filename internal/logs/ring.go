@@ -43,6 +43,12 @@ type mark struct {
 	number   uint64
 }
 
+// after moves m behind the line e, which is there.
+func (m *mark) after(e entry) {
+	m.position += uint64(e.size())
+	m.number++
+}
+
 // append adds a line and drops the oldest ones that it needs the room of. e.length is set here.
 func (r *ring) append(e entry, text []byte) {
 	e.length = len(text)
@@ -132,8 +138,7 @@ func (r *ring) tail(n int) mark {
 		return m
 	}
 	for r.next-m.number > uint64(n) {
-		m.position += uint64(r.at(m.position).size())
-		m.number++
+		m.after(r.at(m.position))
 	}
 	return m
 }

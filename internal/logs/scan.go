@@ -19,8 +19,12 @@ func (r *File) mostRead() int64 { return max(leastRead, 2*r.Size) }
 // errTooLarge is why the rest of a file is not read.
 var errTooLarge = errors.New("it is too large to be read to its end")
 
-// scanBuffer is the size of a scanner's buffer: the longest line that is written to a file fits in it.
-const scanBuffer = len(stampForm) + len(" pintle+ ") + maxLine + 1
+const (
+	// scanBuffer is the size of a scanner's buffer. It is small, since many may read at a time.
+	scanBuffer = 4 << 10
+	// scanLine is how much of a line is read at a time: the longest one that is written to a file fits in it.
+	scanLine = scanBuffer * ((len(stampForm)+len(" pintle+ ")+maxLine)/scanBuffer + 1)
+)
 
 // scanner takes the text of one file apart, in bounded memory whatever it holds. What pintle has not written, or wrote
 // before there were markers, it takes for lines too.
@@ -34,6 +38,7 @@ type scanner struct {
 	marker bool // what was read last is a marker, not a line
 	line   engine.Line
 	text   []byte // the line's; valid until the next one
+	long   []byte // what is longer than the buffer
 	run    runPlace
 	next   place // of the line that comes next, where there was a marker
 	known  bool
@@ -62,7 +67,7 @@ func (s *scanner) read() error {
 	case s.offset >= s.end && !s.begun:
 		return io.EOF
 	}
-	data, err := s.r.ReadSlice('\n')
+	data, err := s.slice()
 	s.began = s.offset
 	s.offset += int64(len(data))
 	goesOn := err == bufio.ErrBufferFull
@@ -93,6 +98,21 @@ func (s *scanner) read() error {
 		s.next.seq++
 	}
 	return nil
+}
+
+// slice reads to the end of a line, but no more than scanLine; bufio.ErrBufferFull says that the line goes on.
+func (s *scanner) slice() ([]byte, error) {
+	s.long = nil
+	data, err := s.r.ReadSlice('\n')
+	for err == bufio.ErrBufferFull && len(s.long)+len(data) < scanLine {
+		s.long = append(s.long, data...)
+		data, err = s.r.ReadSlice('\n')
+	}
+	if len(s.long) > 0 {
+		s.long = append(s.long, data...)
+		data = s.long
+	}
+	return data, err
 }
 
 // query selects lines. Zero fields but for tail select all.

@@ -238,8 +238,7 @@ func (j *Journal) nextBatch(s *sink) (b batch, ok bool) {
 		*lines = append(*lines, head...)
 		*lines = append(*lines, tail...)
 		*lines = append(*lines, '\n')
-		m.position += uint64(e.size())
-		m.number++
+		m.after(e)
 	}
 	b.end = m
 	return b, true
@@ -253,8 +252,7 @@ func (j *Journal) wrote(s *sink, b batch, written int, err error) (changed bool)
 		s.next = b.end
 	} else if s.next.number >= j.ring.first { // a line for others that are missing is none of them
 		for range written {
-			s.next.position += uint64(j.ring.at(s.next.position).size())
-			s.next.number++
+			s.next.after(j.ring.at(s.next.position))
 		}
 	}
 	if written > 0 {
@@ -335,16 +333,27 @@ const stampForm = "2006-01-02T15:04:05.000000Z"
 
 // gapLine stands for lines that were not written.
 func gapLine(b []byte, at int64, n uint64, problem error) []byte {
-	text := " lines are missing here: "
-	if n == 1 {
-		text = " line is missing here: "
-	}
-	cause := "the disk did not keep up"
+	cause := tooSlow
 	if problem != nil {
 		cause = problem.Error()
 	}
 	b = append(appendStamp(b, at), Own+" "...)
-	return append(append(strconv.AppendUint(b, n, 10), text...), cause+"\n"...)
+	return append(appendMissing(b, n, cause), '\n')
+}
+
+// tooSlow is why lines are missing where nothing has failed.
+const tooSlow = "the disk did not keep up"
+
+// areMissing is in each line that stands for others.
+const areMissing = " missing here: "
+
+// appendMissing appends that so many lines are not there, and why.
+func appendMissing(b []byte, n uint64, cause string) []byte {
+	are := " lines are"
+	if n == 1 {
+		are = " line is"
+	}
+	return append(append(append(strconv.AppendUint(b, n, 10), are...), areMissing...), cause...)
 }
 
 // fit is how many bytes of whole lines there are in no more than room bytes.

@@ -225,11 +225,8 @@ func newline(pipe *os.File) bool {
 // wrote waits until a run has written a line with the pattern in it, and tells whether it did before ctx ended.
 func (s *Supervisor) wrote(ctx context.Context, name unit.Name, number uint64, pattern unit.Pattern) bool {
 	find := pattern.Find()
-	for line, err := range s.o.Logs.Journal(name).Read(ctx, -1, true) {
-		if err != nil {
-			return false
-		}
-		if line.Run == number && line.Stream != logs.Own && find(line.Text) {
+	for line := range s.o.Logs.Journal(name).Follow(ctx, number) {
+		if line.Stream != logs.Own && find(line.Text) {
 			return true
 		}
 	}

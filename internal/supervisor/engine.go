@@ -226,6 +226,6 @@ func (s *Supervisor) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[
 			yield(engine.Line{}, err)
 			return
 		}
-		journal.Read(ctx, req.Tail, req.Follow)(yield)
+		journal.Read(ctx, req)(yield)
 	}
 }
