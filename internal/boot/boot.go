@@ -136,6 +136,7 @@ func configure(o Options, signals chan os.Signal) (*container, error) {
 	c := &container{o: o, files: files, ended: make(chan struct{})}
 	cfg, err := c.read()
 	if err == nil {
+		c.format = cfg.Log.Console
 		err = c.prepare(cfg, signals)
 	}
 	if err == nil {
@@ -234,9 +235,9 @@ func (c *container) start() error {
 	d := c.declarations(c.config.Load(), c.main)
 	c.units = supervisor.New(supervisor.Options{
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
-		Load: c.reload, Records: records, Environ: environ, Secret: c.config.Load().Log.Secret, Accounts: c.accounts, Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs,
-		Store: c.store, Leases: c.leases, Log: c.say.log, RunDirectory: c.runDirectory, Syslog: syslog, Terminal: c.terminal != nil,
-		Conditions: c.conditions, PriorExit: c.priorExit,
+		Load: c.reload, Records: records, Environ: environ, Secret: c.config.Load().Log.Secret, Accounts: c.accounts,
+		Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Syslog: syslog, Store: c.store, Leases: c.leases, Log: c.say.log,
+		RunDirectory: c.runDirectory, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
 	})
 	c.units.Boot()
 	if listenErr == nil {

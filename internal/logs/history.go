@@ -160,19 +160,29 @@ func (fs *files) open(at int) (err error) {
 		return err
 	}
 	const tries = 100 // until no file is set aside between two looks at the directory
-	for range tries {
+	for i := range tries {
 		fs.closeCurrent()
 		fs.current, fs.size, fs.problem = openRegular(fs.dir, currentName, unix.O_RDONLY, 0)
 		s, err := shelve(fs.dir, mostArchives, nil)
 		if err != nil {
 			return err
 		}
-		fs.names = append(s.names, currentName)
-		if fs.current == nil || (&file{f: fs.current}).isAt(fs.dir) {
+		// One look can miss a file that is compressed meanwhile: the one name is not there yet when its place is passed, and
+		// the other not any more.
+		fs.names = union(fs.names, s.names)
+		if i > 0 && (fs.current == nil || (&file{f: fs.current}).isAt(fs.dir)) {
 			break
 		}
 	}
+	fs.names = append(fs.names, currentName)
 	return nil
+}
+
+// union is what is in one of two lists, in order.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (fs *files) close() {

@@ -85,6 +85,9 @@ func settle(t testing.TB, c *compressor) {
 	c.mu.Lock()
 	idle := c.idle
 	c.mu.Unlock()
+	if idle == nil { // it never had anything
+		return
+	}
 	select {
 	case <-idle:
 	case <-time.After(60 * time.Second):
@@ -498,4 +501,47 @@ func TestTailOfSeveralFiles(t *testing.T) {
 		return true
 	}))
 	same(t, "compressed", got[skip:], s.said[len(s.said)-15:len(s.said)-2])
+}
+
+// TestNoFileIsMissed: a file that is compressed while the directory is looked at is found, by one of its names.
+func TestNoFileIsMissed(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	var names []string
+	for i := range 200 {
+		name := time.Date(2026, 11, 23, 9, 24, i, 0, time.UTC).Format(archiveForm)
+		must(t, os.WriteFile(dir+"/"+name, nil, 0o600))
+		names = append(names, name)
+	}
+	r := &File{Directory: dir, Size: 1000, UID: os.Geteuid()}
+	over := make(chan error, 1)
+	go func() { // as the compressor does it, and back
+		var err error
+		for range 8 {
+			for _, name := range names {
+				err = errorsOf(err, os.WriteFile(dir+"/"+hidden+name+zipped, nil, 0o600),
+					os.Rename(dir+"/"+hidden+name+zipped, dir+"/"+name+zipped), os.Remove(dir+"/"+name))
+			}
+			for _, name := range names {
+				err = errorsOf(err, os.WriteFile(dir+"/"+name, nil, 0o600), os.Remove(dir+"/"+name+zipped))
+			}
+		}
+		over <- err
+	}()
+	looks, missed := 0, 0
+	for ended := false; !ended; looks++ {
+		select {
+		case err := <-over:
+			must(t, err)
+			ended = true
+		default:
+		}
+		fs, err := r.files()
+		must(t, err)
+		missed += len(names) + 1 - len(fs.names)
+		fs.close()
+	}
+	if missed > 0 {
+		t.Errorf("%d files missed in %d looks", missed, looks)
+	}
 }

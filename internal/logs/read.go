@@ -138,13 +138,15 @@ func (r *reading) find(want int) (found runPlace, ok bool) {
 	return found, false
 }
 
-// runs yields all runs of which there are lines, newest first, and the newest one if it has none yet.
+// runs yields all runs of which there are lines, newest first, and those under way.
 func (r *reading) runs(yield func(runPlace) bool) {
 	j := r.j
 	var here []runPlace
 	j.mu.Lock()
-	if j.newest > 0 {
-		here = append(here, runPlace{j.began, j.newest})
+	for _, run := range slices.Concat(j.open, []uint64{j.newest}) {
+		if run > 0 {
+			here = append(here, runPlace{j.began, run})
+		}
 	}
 	for m := (mark{j.ring.oldest, j.ring.first}); m.number < j.ring.next; {
 		e := j.ring.at(m.position)
