@@ -156,7 +156,7 @@ func TestAccessTable(t *testing.T) {
 				may := true
 				var body []string
 				for _, name := range names {
-					may = may && (p.owner || p.template != "" && p.template == name.Template())
+					may = may && (p.owner || p.reader || p.template != "" && p.template == name.Template())
 					body = append(body, fmt.Sprintf(`{"unit":%q,"tail":5}`, name))
 				}
 				code := 403
