@@ -26,7 +26,7 @@ func BenchmarkIntake(b *testing.B) {
 				raiseFileLimit(b, 2*200+100)
 				const lines = 640
 				chunk := bytes.Repeat(hundred, lines)
-				book := NewBook(Options{Console: console})
+				book := newBook(b, Options{Console: console})
 				var done sync.WaitGroup
 				turns := make(chan bool)
 				for i := range writers {
@@ -81,7 +81,7 @@ func BenchmarkTake(b *testing.B) {
 // From a line's write to its arrival at a follower, with 200 quiet units beside: the mean, and what 99 in 100 stay under.
 func BenchmarkFollow(b *testing.B) {
 	raiseFileLimit(b, 2*200+100)
-	book := NewBook(Options{})
+	book := newBook(b, Options{})
 	for i := range 200 {
 		r, _ := pipe(b)
 		book.Journal(journalName(i)).Capture(1, engine.Stdout, r)

@@ -68,7 +68,7 @@ func (s *stalled) Write(p []byte) (int, error) {
 func TestConsoleShowsLines(t *testing.T) {
 	t.Parallel()
 	var console recorder
-	b := NewBook(Options{Console: &console})
+	b := newBook(t, Options{Console: &console})
 	j := b.Journal(name)
 	var out, errs splitter
 	j.take(&out, 1, engine.Stdout, []byte("one\ntw"))
@@ -95,7 +95,7 @@ func TestConsoleCountsWhatItDrops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		console := newStalled()
-		b := NewBook(Options{Console: console})
+		b := newBook(t, Options{Console: console})
 		j := b.Journal(name)
 		const lines = 50_000 // more than queue and writer hold
 		write(j, 0, 1)
@@ -154,7 +154,7 @@ func TestConsoleOnAFullDisk(t *testing.T) {
 			return n, nil
 		}
 		console.write = full
-		b := NewBook(Options{Console: console})
+		b := newBook(t, Options{Console: console})
 		j := b.Journal(name)
 		write(j, 0, 3)
 		synctest.Wait()
@@ -196,7 +196,7 @@ func TestCloseTriesTheConsoleAgain(t *testing.T) {
 			}
 			return len(p), nil
 		}}
-		b := NewBook(Options{Console: console})
+		b := newBook(t, Options{Console: console})
 		write(b.Journal(name), 0, 3)
 		synctest.Wait()
 		if err := b.Close(t.Context()); err == nil || err.Error() != "cannot finish the logs: not written to the console: 3 lines" {
@@ -214,7 +214,7 @@ func TestConsoleGone(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	console := &recorder{write: func([]byte) (int, error) { calls++; return 0, io.ErrClosedPipe }}
-	b := NewBook(Options{Console: console})
+	b := newBook(t, Options{Console: console})
 	j := b.Journal(name)
 	write(j, 0, 1)
 	if n := b.console.flush(t.Context()); n != 0 {
@@ -306,7 +306,7 @@ func TestClosedStderr(t *testing.T) {
 			t.Skip(err)
 		}
 		defer f.Close()
-		b := NewBook(Options{Console: f})
+		b := newBook(t, Options{Console: f})
 		b.Say("hello")
 		if err := b.Close(t.Context()); err == nil || err.Error() != "cannot finish the logs: not written to the console: 1 lines" {
 			t.Errorf("Close: %v", err)
@@ -331,7 +331,7 @@ func TestConsoleMadeNonBlocking(t *testing.T) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		t.Fatal(err)
 	}
-	b := NewBook(Options{Console: blocking})
+	b := newBook(t, Options{Console: blocking})
 	j := b.Journal(name)
 	write(j, 0, 5000) // more than the pipe holds, less than the queue
 	got := make(chan string)
@@ -358,7 +358,7 @@ func TestConsoleFileClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	b := NewBook(Options{Console: f})
+	b := newBook(t, Options{Console: f})
 	b.Say("hello")
 	closed(t, b)
 	if got := b.Conditions(); len(got) != 1 || got[0].Text != "the console is closed, and shows no output any more: use of closed file" {

@@ -56,7 +56,7 @@ func (h *hand) move(d time.Duration) {
 func kept(t testing.TB, f File) (*Book, *Journal, *hand) {
 	t.Helper()
 	h := &hand{at: clock(), changed: make(chan struct{}, 100)}
-	b := NewBook(Options{Now: h.now, Changed: h.tell})
+	b := newBook(t, Options{Now: h.now, Changed: h.tell})
 	j := b.Journal(name)
 	f.UID = os.Geteuid()
 	j.Configure(Output{File: &f})

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -33,6 +34,18 @@ func pipe(t testing.TB) (r, w *os.File) {
 	}
 	t.Cleanup(func() { w.Close() })
 	return r, w
+}
+
+// newBook is a book that ends with its test, whatever is left then: what reads for it does not outlive the test.
+func newBook(t testing.TB, o Options) *Book {
+	t.Helper()
+	b := NewBook(o)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = b.Close(ctx) // the test has looked at what it is about
+	})
+	return b
 }
 
 // closed ends a book with its test, and fails it if something is left.

@@ -15,7 +15,7 @@ import (
 // masked is a book that masks values.
 func masked(t testing.TB, values ...string) *Book {
 	t.Helper()
-	b := NewBook(Options{RingBytes: 4 << 20})
+	b := newBook(t, Options{RingBytes: 4 << 20})
 	if err := b.Mask(values...); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestMaskWhereLinesAreCut(t *testing.T) {
 // What is not masked is said, once, and counted: values too short to be found by chance, and those beyond the bounds.
 func TestWhatIsNotMasked(t *testing.T) {
 	t.Parallel()
-	b := NewBook(Options{})
+	b := newBook(t, Options{})
 	say := func(want string, values ...string) {
 		t.Helper()
 		got := ""
@@ -140,7 +140,7 @@ func TestWhatIsNotMasked(t *testing.T) {
 	if got := said(b, []byte("head value 5 abc\n"), 100); !slices.Equal(got, []string{"*** *** abc"}) {
 		t.Errorf("%q", got)
 	}
-	b = NewBook(Options{})
+	b = newBook(t, Options{})
 	long := func(c string) string { return strings.Repeat(c, mostSecret) }
 	var most []string
 	for i := range secretBytes / mostSecret {
@@ -154,7 +154,7 @@ func TestWhatIsNotMasked(t *testing.T) {
 func TestMaskOfPintlesOwnWords(t *testing.T) {
 	t.Parallel()
 	var screen recorder
-	b := NewBook(Options{Console: &screen})
+	b := newBook(t, Options{Console: &screen})
 	if err := b.Mask("hunter22"); err != nil {
 		t.Fatal(err)
 	}

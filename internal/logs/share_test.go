@@ -75,7 +75,7 @@ func soon(t *testing.T, what string, done <-chan struct{}) {
 func TestWhoWaitsForTheConsoleLosesNothing(t *testing.T) {
 	t.Parallel()
 	r, w := pipe(t)
-	b := NewBook(Options{Console: w})
+	b := newBook(t, Options{Console: w})
 	waiting := b.Journal("waiting")
 	waiting.Configure(Output{Console: unit.ConsoleRaw, Wait: true})
 	b.Journal("quick").Configure(Output{Console: unit.ConsoleNone})
@@ -116,7 +116,7 @@ func TestWhoWaitsForTheConsoleLosesNothing(t *testing.T) {
 func TestWhoDoesNotWaitIsCounted(t *testing.T) {
 	t.Parallel()
 	r, w := pipe(t)
-	b := NewBook(Options{Console: w})
+	b := newBook(t, Options{Console: w})
 	b.Journal("waiting").Configure(Output{Wait: true})
 	waits := talk(t, b, "waiting", torrent)
 	soon(t, "the other has written all", talk(t, b, "other", torrent))
@@ -160,7 +160,7 @@ func TestNobodyWaitsForAConsoleThatFails(t *testing.T) {
 			t.Parallel()
 			gate := make(chan struct{})
 			console := &recorder{write: func([]byte) (int, error) { <-gate; return 0, failure }}
-			b := NewBook(Options{Console: console})
+			b := newBook(t, Options{Console: console})
 			j := b.Journal(name)
 			j.Configure(Output{Wait: true})
 			waits := talk(t, b, name, torrent)
@@ -183,7 +183,7 @@ func TestNobodyWaitsForAConsoleThatFails(t *testing.T) {
 func TestTheReaderGoesAway(t *testing.T) {
 	t.Parallel()
 	r, w := pipe(t)
-	b := NewBook(Options{Console: w})
+	b := newBook(t, Options{Console: w})
 	j := b.Journal(name)
 	j.Configure(Output{Wait: true})
 	waits := talk(t, b, name, torrent)
@@ -226,7 +226,7 @@ func TestTheStopWaitsForNoConsole(t *testing.T) {
 			t.Parallel()
 			console := newStalled()
 			defer console.release()
-			b := NewBook(Options{Console: console})
+			b := newBook(t, Options{Console: console})
 			j := b.Journal(name)
 			j.Configure(Output{Wait: true})
 			waits := talk(t, b, name, torrent)
@@ -254,7 +254,7 @@ func TestTheConsoleIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		console := newStalled()
-		b := NewBook(Options{Console: console})
+		b := newBook(t, Options{Console: console})
 		write(b.Journal("first"), 0, 2*torrent)
 		write(b.Journal("second"), 0, 2*torrent)
 		for i := range 100 {
@@ -304,7 +304,7 @@ func TestTwoStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs recorder
 		out := newStalled()
-		b := NewBook(Options{Console: &errs, ConsoleOut: out})
+		b := newBook(t, Options{Console: &errs, ConsoleOut: out})
 		j := b.Journal(name)
 		write(j, 0, 2*torrent)
 		var s splitter
@@ -341,7 +341,7 @@ func TestOneFileIsOneConsole(t *testing.T) {
 	}
 	twin := os.NewFile(uintptr(fd), "twin")
 	defer twin.Close()
-	b := NewBook(Options{Console: w, ConsoleOut: twin})
+	b := newBook(t, Options{Console: w, ConsoleOut: twin})
 	j := b.Journal(name)
 	var want strings.Builder
 	for i := range 200 {
@@ -370,7 +370,7 @@ func TestConsoleOnATerminal(t *testing.T) {
 			}
 			defer master.Close()
 			defer terminal.Close()
-			b := NewBook(Options{Console: terminal, ConsoleOut: terminal, ConsoleColour: colour})
+			b := newBook(t, Options{Console: terminal, ConsoleOut: terminal, ConsoleColour: colour})
 			j := b.Journal(name)
 			var s splitter
 			j.take(&s, 1, engine.Stdout, []byte("\x1b[2Jred \x1b[31malert\n"))
@@ -408,7 +408,7 @@ func TestEachLineIsShownOrCounted(t *testing.T) {
 				}
 				return len(p), nil
 			}
-			b := NewBook(Options{Console: console})
+			b := newBook(t, Options{Console: console})
 			write(b.Journal("a"), 0, 1)
 			synctest.Wait()
 			var s splitter

@@ -141,7 +141,7 @@ func TestSlowDisk(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t)
 	answer := make(chan struct{})
-	b := NewBook(Options{})
+	b := newBook(t, Options{})
 	slow, fast := b.Journal("slow"), b.Journal("fast")
 	slow.Configure(Output{File: &File{Directory: dir + "/slow", Size: 1 << 30, Keep: 2, UID: os.Geteuid(), As: func(do func()) error {
 		<-answer
@@ -204,7 +204,7 @@ func TestEndOfASlowDisk(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t)
 	answer := make(chan struct{})
-	b := NewBook(Options{})
+	b := newBook(t, Options{})
 	j := b.Journal(name)
 	j.Configure(Output{File: &File{Directory: dir, Size: 1 << 20, Keep: 2, UID: os.Geteuid(), As: func(do func()) error {
 		<-answer
