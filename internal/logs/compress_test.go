@@ -248,6 +248,50 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
+// TestExchangedWhileCompressing: a file that somebody puts in the place of the one that is being compressed, or that he
+// writes more into, stays as it is; no compressed one takes its place.
+func TestExchangedWhileCompressing(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]func(path, text string) error{
+		"another file of that length": func(path, text string) error {
+			return errorsOf(os.Rename(path, path+".theirs"), os.WriteFile(path, []byte(strings.ToUpper(text)), 0o600))
+		},
+		"more in it":  func(path, text string) error { return os.WriteFile(path, []byte(text+"more\n"), 0o600) },
+		"a directory": func(path, _ string) error { return errorsOf(os.Rename(path, path+".theirs"), os.Mkdir(path, 0o700)) },
+		"nothing":     func(path, _ string) error { return os.Rename(path, path+".theirs") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			dir := scratch(t)
+			s, hold := aside(t, dir, "one")
+			var file, text string
+			for file, text = range hold {
+			}
+			calls := 0
+			s.r.As = func(do func()) error {
+				if calls++; calls == 3 { // it was looked for, it was opened, and now it is to be replaced
+					must(t, change(dir+"/"+file, text))
+				}
+				do()
+				return nil
+			}
+			s.compress(t)
+			if calls != 3 {
+				t.Fatalf("there were %d calls", calls)
+			}
+			want := map[string]string{"another file of that length": strings.ToUpper(text), "more in it": text + "more\n"}[what]
+			if data, _ := os.ReadFile(dir + "/" + file); string(data) != want {
+				t.Errorf("it holds %q, not %q", data, want)
+			}
+			for _, name := range listing(t, dir) {
+				if strings.HasSuffix(name, zipped) {
+					t.Errorf("there is %s", name)
+				}
+			}
+		})
+	}
+}
+
 // TestCompressAttacks: who owns the directory can exchange everything in it while files are compressed: nothing that he
 // could not read is read, nothing that he could not write is written or removed, and nothing is waited for.
 func TestCompressAttacks(t *testing.T) {

@@ -79,8 +79,8 @@ func (r *File) runs(ctx context.Context) iter.Seq2[runPlace, error] {
 			return
 		}
 		defer files.close()
-		// What a run leaves behind can write when there is a newer one already. So a run is yielded only when the file
-		// before those that it was found in is known to have no newer one.
+		// What a run leaves behind can write when there is a newer one already, for any number of files. But nothing of one life
+		// of pintle's is written in another, so the runs of a life are known when a file has something of an older one.
 		var found []runPlace // newest first
 		yielded := 0
 		var last runPlace
@@ -95,7 +95,6 @@ func (r *File) runs(ctx context.Context) iter.Seq2[runPlace, error] {
 			return true
 		}
 		for _, file := range slices.Backward(files.names) {
-			before := found
 			var here []runPlace
 			_ = files.scan(file, 0, func(s *scanner) bool { // what can be read of it counts
 				p := runPlace{s.next.began, s.next.run}
@@ -110,9 +109,9 @@ func (r *File) runs(ctx context.Context) iter.Seq2[runPlace, error] {
 				return
 			}
 			here = newest(here)
-			found = newest(slices.Concat(before, here))
+			found = newest(slices.Concat(found, here))
 			known := 0
-			for known < len(before) && found[known] == before[known] && (len(here) == 0 || before[known].compare(here[0]) >= 0) {
+			for len(here) > 0 && found[known].began > here[len(here)-1].began {
 				known++
 			}
 			if !give(known) {

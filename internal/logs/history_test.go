@@ -393,27 +393,55 @@ func TestForeignLines(t *testing.T) {
 	}
 }
 
-// TestRunsThatOverlap: what is left of a run may write when a newer one does. The newest is the newest all the same.
+// TestRunsThatOverlap: what is left of a run may write when a newer one does, and for files after its last word. The
+// newest is the newest all the same, of each life of pintle's, and files of older lives are read only for who wants those.
 func TestRunsThatOverlap(t *testing.T) {
 	t.Parallel()
 	s := newScribe(scratch(t), 4000)
-	for _, file := range [][]uint64{{1, 2, 1}, {3, 4, 3}, {3}, {}} {
-		for _, run := range file {
-			s.at.run = run
-			s.put(t, "x")
+	var want []string
+	for life, files := range [][][]uint64{{{1, 2, 1}, {9}, {3}, {3}, {}}, {{1}}, {{1, 2, 1}, {3, 4, 3}, {2}, {1, 2, 1, 2}, {}}} {
+		if life == 2 {
+			s.cut(t) // the last two lives have no file in common
 		}
-		if len(file) > 0 {
-			s.cut(t)
+		s.at.began += 1_000_000
+		s.at.seq = s.at.began
+		for _, file := range files {
+			for _, run := range file {
+				s.at.run = run
+				s.at.seq++
+				s.put(t, "x")
+			}
+			if len(file) > 0 && len(files) > 1 {
+				s.cut(t)
+			}
+		}
+		for _, run := range [][]uint64{{9, 3, 2, 1}, {1}, {4, 3, 2, 1}}[life] {
+			want = append(want, fmt.Sprint(s.at.began, run))
 		}
 	}
 	s.f.close()
-	var got []uint64
+	want = slices.Concat(want[5:], want[4:5], want[:4])
+	names := archives(t, s.r.Directory)
+	var got []string
 	for p, err := range s.r.runs(t.Context()) {
 		must(t, err)
-		got = append(got, p.run)
+		got = append(got, fmt.Sprint(p.began, p.run))
 	}
-	if !slices.Equal(got, []uint64{4, 3, 2, 1}) {
-		t.Errorf("the runs are %d", got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the runs are %s, not %s", got, want)
+	}
+	got = nil
+	for p, err := range s.r.runs(t.Context()) {
+		must(t, err)
+		if len(got) == 0 {
+			for _, file := range names[:4] {
+				must(t, os.Remove(file))
+			}
+		}
+		got = append(got, fmt.Sprint(p.began, p.run))
+	}
+	if !slices.Equal(got, want[:5]) {
+		t.Errorf("files of older lives were read at once: %s", got)
 	}
 }
 
