@@ -111,7 +111,7 @@ func (r *File) runs(ctx context.Context) iter.Seq2[runPlace, error] {
 			here = newest(here)
 			found = newest(slices.Concat(found, here))
 			known := 0
-			for len(here) > 0 && found[known].began > here[len(here)-1].began {
+			for len(here) > 0 && known < len(found) && found[known].began > here[len(here)-1].began {
 				known++
 			}
 			if !give(known) {

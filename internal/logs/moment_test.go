@@ -17,11 +17,11 @@ func TestSetAsideWhileListed(t *testing.T) {
 	t.Parallel()
 	dir := scratch(t)
 	began := time.Date(2026, 11, 23, 9, 24, 10, 0, time.UTC)
-	for i := range 3000 { // so that the look takes a while
+	for i := range 1000 { // so that the look takes a while
 		must(t, os.WriteFile(dir+"/"+began.Add(time.Duration(i)*time.Microsecond).Format(archiveForm), nil, 0o600))
 	}
 	r := &File{Directory: dir, Size: 4000, UID: os.Geteuid()}
-	for round := range 300 {
+	for round := range 40 {
 		must(t, os.WriteFile(dir+"/current", []byte("x\n"), 0o600))
 		name := dir + "/" + began.Add(time.Second+time.Duration(round)*time.Microsecond).Format(archiveForm)
 		aside := make(chan error)
