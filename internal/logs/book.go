@@ -20,7 +20,7 @@
 // (the ring, files, the console, readers) never has one.
 //
 // Memory is bounded: each unit that has written has one ring of at most
-// Options.RingBytes, its bookkeeping included; an idle pipe holds no buffer; a
+// Options.RingBytes, its bookkeeping included, and while it waits for its files a line for each stream more; an idle pipe holds no buffer; a
 // stalled console holds at most 1 MiB, beside what one read of each unit that waits
 // for it has brought. The oldest lines make room for new ones.
 //

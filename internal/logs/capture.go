@@ -19,7 +19,7 @@ type capture struct {
 
 	// The rest is the reader's.
 	fd    int
-	armed bool   // it is in the epoll set
+	alone bool   // it is not read until resume
 	rest  []byte // what was read and not taken yet
 	last  bool   // nothing is waited for any more
 	split splitter

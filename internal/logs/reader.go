@@ -98,7 +98,7 @@ func (r *reader) turn() {
 	for _, e := range r.events[:r.ready] {
 		if int(e.Fd) == r.bell {
 			work = true
-		} else if c := r.captures[e.Fd]; c != nil {
+		} else if c := r.captures[e.Fd]; c != nil && !c.alone {
 			r.read(c)
 		}
 	}
@@ -134,13 +134,16 @@ func (r *reader) read(c *capture) {
 func (r *reader) give(c *capture, chunk []byte) (wait bool) {
 	for {
 		chunk, wait = c.journal.take(&c.split, c.run, c.stream, chunk)
+		c.split.rest()
 		switch {
 		case !wait:
 			c.rest = nil
 			return false
 		case !c.last && c.journal.pause(c):
 			c.rest = append([]byte(nil), chunk...) // nil where there is nothing
-			r.disarm(c)
+			if !c.alone {
+				_ = r.await(c, true) // it is in the set
+			}
 			return true
 		}
 	}
@@ -149,27 +152,22 @@ func (r *reader) give(c *capture, chunk []byte) (wait bool) {
 // add begins to read a pipe.
 func (r *reader) add(c *capture) {
 	r.captures[int32(c.fd)] = c
-	r.arm(c)
-}
-
-func (r *reader) arm(c *capture) {
-	if c.armed {
-		return
-	}
 	err := unix.EpollCtl(r.fd, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)})
 	if err != nil {
 		r.finish(c, os.NewSyscallError("epoll_ctl", err))
-		return
 	}
-	c.armed = true
 }
 
-// disarm takes a pipe out of the set: a mask without events would not do, since the pipe's end is always told.
-func (r *reader) disarm(c *capture) {
-	if c.armed {
-		_ = unix.EpollCtl(r.fd, unix.EPOLL_CTL_DEL, c.fd, nil) // it is in it
-		c.armed = false
+// await has the set tell of a pipe: that there is something to read, or, while it is left alone, at most once that it has
+// come to its end, which is always told. The pipe stays in the set, since there may be no room for it later (epoll(7),
+// max_user_watches).
+func (r *reader) await(c *capture, alone bool) error {
+	c.alone = alone
+	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}
+	if alone {
+		e.Events = unix.EPOLLONESHOT
 	}
+	return unix.EpollCtl(r.fd, unix.EPOLL_CTL_MOD, c.fd, &e)
 }
 
 // resume goes on with a pipe that was left alone.
@@ -178,15 +176,23 @@ func (r *reader) resume(c *capture) {
 	case r.captures[int32(c.fd)] != c: // it has ended meanwhile
 	case c.rest != nil && r.give(c, c.rest):
 	default:
-		r.arm(c)
+		_ = r.await(c, false) // it is in the set
 	}
 }
 
-// giveUp ends all captures.
+// giveUp ends all captures, with what their pipes hold: as much as one can, and no more where somebody goes on writing.
 func (r *reader) giveUp() {
+	const mostPipe = 1 << 20 // pipe(7), pipe-max-size
 	for _, c := range r.captures {
 		if c.last = true; c.rest != nil {
 			r.give(c, c.rest)
+		}
+		for range mostPipe / len(r.buf) {
+			n, err := unix.Read(c.fd, r.buf[:])
+			if n <= 0 || err != nil {
+				break
+			}
+			r.give(c, r.buf[:n])
 		}
 		r.finish(c, errTired)
 	}
@@ -194,8 +200,8 @@ func (r *reader) giveUp() {
 
 // finish ends a capture; why is io.EOF at the pipe's end.
 func (r *reader) finish(c *capture, why error) {
-	r.disarm(c)
 	delete(r.captures, int32(c.fd))
-	_ = unix.Close(c.fd) // for reading only: nothing is lost by an error
+	_ = unix.EpollCtl(r.fd, unix.EPOLL_CTL_DEL, c.fd, nil) // a process that is just being made may have it open too
+	_ = unix.Close(c.fd)                                   // for reading only: nothing is lost by an error
 	c.finish(why)
 }

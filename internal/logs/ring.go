@@ -32,7 +32,7 @@ type ring struct {
 	lap    uint64 // the newest position that is at the buffer's beginning; not behind end
 	oldest uint64 // position of the oldest line kept
 	end    uint64 // position behind the newest line
-	held   uint64 // the line there and those behind it make room only where they take twice the limit
+	held   uint64 // the line there and those behind it make no room: who adds them stops soon (Journal.held)
 	first  uint64 // number of the oldest line kept
 	next   uint64 // number that the next line gets; equal to first only before the first line
 }
@@ -79,7 +79,7 @@ func (r *ring) put(b []byte) {
 
 // makeRoom makes size bytes behind the newest line free.
 func (r *ring) makeRoom(size int) {
-	for used := r.used() + size; used > r.limit && r.oldest < r.end && (r.oldest < r.held || used > 2*r.limit); used = r.used() + size {
+	for used := r.used() + size; used > r.limit && r.oldest < r.end && r.oldest < r.held; used = r.used() + size {
 		r.oldest += uint64(r.at(r.oldest).size())
 		r.first++
 	}

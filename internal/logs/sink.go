@@ -60,6 +60,7 @@ type batch struct {
 	at    place
 	lines *[]byte
 	end   mark // behind the last one
+	gap   bool // it is one line, which stands for those that are missing
 	shut  bool // there are no lines, but the file is to be closed
 }
 
@@ -73,6 +74,7 @@ func (j *Journal) hold() {
 	}
 	if j.omitted > 0 && !j.held(1) {
 		j.sayOmitted()
+		j.rouse()
 	}
 	if len(j.paused) > 0 && !j.held(1) && !j.full {
 		if s != nil {
@@ -198,7 +200,7 @@ func (j *Journal) nextBatch(s *sink) (b batch, ok bool) {
 	case s.moved || nothing && s.retired && s.file.f != nil:
 		s.moved = false
 		return batch{shut: true}, true
-	case nothing && s.last != 0 && j.sink == s:
+	case nothing && s.last != 0 && j.sink == s && !j.ended: // else it is still to be said what was not written
 		j.sink = nil
 		j.hold()
 		return batch{}, false
@@ -208,7 +210,7 @@ func (j *Journal) nextBatch(s *sink) (b batch, ok bool) {
 	lines := j.book.batches.Get().(*[]byte)
 	b = batch{rule: s.rule, lines: lines}
 	if s.next.number < j.ring.first {
-		b.end = mark{j.ring.oldest, j.ring.first}
+		b.end, b.gap = mark{j.ring.oldest, j.ring.first}, true
 		e := j.ring.at(b.end.position)
 		b.at = place{began: j.began, run: e.run, seq: s.next.number}
 		*lines = gapLine(*lines, e.time, min(b.end.number, end)-s.next.number, s.problem)
@@ -248,11 +250,12 @@ func (j *Journal) nextBatch(s *sink) (b batch, ok bool) {
 // caller holds j.mu.
 func (j *Journal) wrote(s *sink, b batch, written int, err error) (changed bool) {
 	was, tired := s.problem, s.tired
-	if err == nil {
+	switch {
+	case err == nil:
 		s.next = b.end
-	} else if s.next.number >= j.ring.first { // a line for others that are missing is none of them
-		for range written {
-			s.next.after(j.ring.at(s.next.position))
+	case !b.gap: // that is none of the lines that it stands for
+		if s.next.number += uint64(written); s.next.number >= j.ring.first {
+			s.next = j.ring.tail(int(j.ring.next - s.next.number))
 		}
 	}
 	if written > 0 {
@@ -268,11 +271,11 @@ func (j *Journal) wrote(s *sink, b batch, written int, err error) (changed bool)
 		s.retry = after(pause, func() { j.again(s) })
 	}
 	if err != nil && s.retired {
-		s.last = s.next.number // it is not tried again
+		s.last, s.tired = s.next.number, true // it is not tried again
 	}
 	if j.sink == s {
 		j.hold()
-		if len(j.paused) > 0 && s.waiting == nil && err == nil {
+		if len(j.paused) > 0 && s.waiting == nil {
 			s.waits(after(patience, func() { j.lose(s) }))
 		}
 	}
