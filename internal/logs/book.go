@@ -87,6 +87,7 @@ type Book struct {
 	console   *console  // nil: none
 	batches   sync.Pool // of *[]byte, which are empty
 	compress  *compressor
+	turns     turns
 	mask      atomic.Pointer[mask]
 	histories atomic.Int32 // how many read files just now
 
@@ -155,14 +156,27 @@ func (b *Book) Find(name unit.Name) *Journal {
 // files only, which stay.
 func (b *Book) Forget(name unit.Name) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leaving = slices.DeleteFunc(b.leaving, b.over)
-	if j := b.journals[name]; j != nil {
-		delete(b.journals, name)
+	j := b.journals[name]
+	delete(b.journals, name)
+	said := false
+	if j != nil {
+		said = j.condition() != ""
 		if j.end() {
 			b.leaving = append(b.leaving, j)
 		}
 	}
+	b.leaving = slices.DeleteFunc(b.leaving, b.over)
+	b.mu.Unlock()
+	if said {
+		b.changed()
+	}
+}
+
+// leave frees the forgotten journals for which nothing is to be done any more.
+func (b *Book) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leaving = slices.DeleteFunc(b.leaving, b.over)
 }
 
 // over tells whether nothing more comes for a forgotten unit's files. The caller holds b.mu.
@@ -324,6 +338,7 @@ func (b *Book) remove(c *capture) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.captures, c)
+	b.leaving = slices.DeleteFunc(b.leaving, b.over)
 	if c.over != nil {
 		close(c.over)
 		c.over = nil

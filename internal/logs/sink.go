@@ -101,15 +101,20 @@ func (s *sink) waits(t *time.Timer) {
 // pause has a capture be resumed once the unit need not wait any more; it returns false where that is so by now.
 func (j *Journal) pause(c *capture) bool {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	if !j.held(1) && !j.full {
-		return false
+	wait := j.held(1) || j.full
+	s := j.sink
+	if wait {
+		j.paused = append(j.paused, c)
+		if s != nil && s.waiting == nil && j.held(1) {
+			s.waits(after(patience, func() { j.lose(s) }))
+		}
 	}
-	j.paused = append(j.paused, c)
-	if s := j.sink; s != nil && s.waiting == nil && j.held(1) {
-		s.waits(after(patience, func() { j.lose(s) }))
+	changed := wait && s != nil && s.problem != nil
+	j.mu.Unlock()
+	if changed {
+		j.book.changed()
 	}
-	return true
+	return wait
 }
 
 // lose has nobody wait any more for files that take nothing.
@@ -165,7 +170,15 @@ func (j *Journal) work(s *sink) {
 		if !ok {
 			s.working = false
 			close(s.idle)
+			gone := s.problem != nil && j.sink != s
+			left := j.ended
 			j.mu.Unlock()
+			if gone {
+				j.book.changed()
+			}
+			if left {
+				j.book.leave()
+			}
 			return
 		}
 		j.mu.Unlock()
@@ -173,10 +186,12 @@ func (j *Journal) work(s *sink) {
 			s.file.close()
 			continue
 		}
+		done := j.book.turns.take(b.rule.Directory)
 		n, err := s.file.write(&b.rule, j.book.now(), b.at, *b.lines)
 		if err != nil {
 			s.file.close()
 		}
+		done()
 		written := lines((*b.lines)[:n])
 		j.book.spare(b.lines)
 
