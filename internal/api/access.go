@@ -88,19 +88,29 @@ func (p *policy) judge(who peer, verb string, name unit.Name, readers unit.Manag
 	return nil
 }
 
-// permitter is permitRead for many units. It remembers who may what of a template, so it serves one request and is then
-// forgotten.
-func (p *policy) permitter(who peer, verb string) func(unit.Name) error {
+// permitAll is permitRead for many units. The error is that of the first that who may not read, and names all of them.
+func (p *policy) permitAll(who peer, verb string, reqs []engine.LogRequest) error {
+	var refusal *engine.Error
 	may := map[string]bool{}
-	return func(name unit.Name) error {
-		template := name.Template()
-		if may[template] {
-			return nil
+	for _, req := range reqs {
+		template := req.Name.Template()
+		allowed, known := may[template]
+		if !known {
+			err := p.permitRead(who, verb, req.Name)
+			allowed = err == nil
+			if err != nil && refusal == nil {
+				refusal = asError(err)
+			}
+			may[template] = allowed
 		}
-		err := p.permitRead(who, verb, name)
-		may[template] = err == nil
-		return err
+		if !allowed {
+			refusal.Units = append(refusal.Units, req.Name)
+		}
 	}
+	if refusal == nil {
+		return nil
+	}
+	return refusal
 }
 
 // manages tells whether who is one of m. A manager whose name is no account

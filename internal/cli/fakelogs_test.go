@@ -69,7 +69,14 @@ func (f *fake) wroteLine(l engine.Line) {
 }
 
 func (f *fake) LogsOf(ctx context.Context, reqs []engine.LogRequest) iter.Seq2[engine.Line, error] {
-	return f.counted(engine.Gather(ctx, reqs, f.logs))
+	return f.counted(engine.LogsOf(ctx, oneByOne{f}, reqs))
+}
+
+// oneByOne is a fake that answers one request after the other.
+type oneByOne struct{ engine.Engine }
+
+func (p oneByOne) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
+	return p.Engine.(*fake).logs(ctx, req)
 }
 
 func (f *fake) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
@@ -112,7 +119,7 @@ func (f *fake) logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine
 					return
 				}
 			}
-			if !req.Follow || over || ended && len(news) == 0 {
+			if !req.Follow || over || ended {
 				return
 			}
 			select {

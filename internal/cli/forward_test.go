@@ -24,7 +24,6 @@ func TestForward(t *testing.T) {
 	t.Parallel()
 	f := newFake(at("web", unit.Up, 1), at("noise", unit.Up, 1), at("forward", unit.Up, 1))
 	for _, name := range []unit.Name{"web", "noise", "forward"} {
-		f.wrote(name, 1, "") // its number is 0, which is none
 		f.wrote(name, 1, string(name)+" says hello")
 	}
 	dir := t.TempDir()

@@ -10,45 +10,21 @@ import (
 )
 
 const (
-	// mostGroups is how many streams there may be for units that came later; then they become one. It keeps the
-	// connections of one reader few, however many units come and go.
-	mostGroups = 8
+	// mostStreams is how many streams there may be for units that came later, and mostItems how many of their lines wait to
+	// be shown.
+	mostStreams, mostItems = 8, 256
 	// farewell is how long what is on its way is waited for once the supervisor has ended.
 	farewell = 5 * time.Second
 	// late is how much later than its time a line may come.
 	late = time.Second
 )
 
-// logGroup is some units whose lines are one stream.
-type logGroup struct {
-	reqs   []engine.LogRequest
-	cancel context.CancelFunc
-	// failed is why it ended; nil where its units were removed. merged is set where its units get another stream.
-	failed error
-	merged bool
-}
-
-// logItem is a line of a group, or with over its end.
-type logItem struct {
-	group *logGroup
-	line  engine.Line
-	err   error
-	over  bool
-}
-
 // logFollower follows units, those that come later too. One goroutine has all of its state.
 type logFollower struct {
 	*logReader
-	items chan logItem
+	streams *engine.Follower
 	// followed are the units that need no stream: they have one, or will, or are not for us to read.
 	followed map[unit.Name]bool
-	// waiting are those of them that will get one.
-	waiting []unit.Name
-	// groups are the streams, with first, that of the units which were there at first.
-	groups []*logGroup
-	first  *logGroup
-	// merging is how many groups have still to end before all that they had gets one stream.
-	merging int
 	// mended is set where a stream was opened anew that had failed for no reason that is still there, until a line comes.
 	mended bool
 	// deaf is set once the units are not watched any more.
@@ -66,7 +42,11 @@ func (r *logReader) follow(ctx context.Context, names []unit.Name) error {
 		ctx, cancel = context.WithDeadline(ctx, r.flags.until.Add(late))
 		defer cancel()
 	}
-	f := &logFollower{logReader: r, items: make(chan logItem, 256), followed: map[unit.Name]bool{}}
+	f := &logFollower{logReader: r, followed: map[unit.Name]bool{}}
+	f.streams = engine.NewFollower(r.eng, func(name unit.Name) engine.LogRequest {
+		r.print.width = max(r.print.width, len(name))
+		return r.request(name)
+	}, mostStreams, mostItems)
 	ctx, cancel := context.WithCancel(ctx)
 	statuses, watched := make(chan engine.Status, 64), make(chan error, 1)
 	if r.flags.run == nil {
@@ -75,20 +55,13 @@ func (r *logReader) follow(ctx context.Context, names []unit.Name) error {
 		watched <- nil // a run that is there has begun already
 	}
 	f.want(names...)
-	f.open(ctx)
-	if len(f.groups) > 0 {
-		f.first = f.groups[0]
-	}
+	f.streams.Open(ctx)
 	err := f.loop(ctx, statuses, watched)
 	cancel()
 	if !f.deaf {
 		<-watched
 	}
-	for len(f.groups) > 0 {
-		if i := <-f.items; i.over {
-			f.forget(i.group)
-		}
-	}
+	f.streams.Close()
 	return err
 }
 
@@ -110,11 +83,11 @@ func watchAll(ctx context.Context, eng engine.Engine, statuses chan<- engine.Sta
 // loop shows what comes until ctx ends, or nothing can come any more.
 func (f *logFollower) loop(ctx context.Context, statuses <-chan engine.Status, watched <-chan error) error {
 	for f.out.err == nil {
-		if len(f.groups) == 0 && (f.patient != nil || f.flags.run != nil) {
+		if f.streams.Streams() == 0 && (f.patient != nil || f.flags.run != nil) {
 			return f.failed
 		}
 		select {
-		case i := <-f.items:
+		case i := <-f.streams.Items():
 			if err := f.take(ctx, i); err != nil {
 				return err
 			}
@@ -131,58 +104,55 @@ func (f *logFollower) loop(ctx context.Context, statuses <-chan engine.Status, w
 		case <-ctx.Done():
 			return nil
 		}
-		if len(f.items) == 0 {
+		if len(f.streams.Items()) == 0 {
 			f.print.flush()
 		}
-		if len(statuses) == 0 {
-			f.open(ctx)
+		if len(statuses) == 0 && f.patient == nil {
+			f.streams.Open(ctx)
 		}
 	}
 	return nil
 }
 
 // take is what an item means.
-func (f *logFollower) take(ctx context.Context, i logItem) error {
+func (f *logFollower) take(ctx context.Context, i engine.Item) error {
+	e := f.streams.Take(i)
 	switch {
-	case i.err != nil:
-		i.group.failed = i.err
-	case !i.over:
+	case e.HasLine:
 		f.mended = false
-		return f.show(i.line)
-	case f.forget(i.group):
-	case i.group.failed != nil && ctx.Err() == nil:
-		return f.mend(ctx, i.group)
+		return f.show(e.Line)
+	case e.Err != nil && ctx.Err() == nil:
+		return f.mend(ctx, e.Over, e.Err)
+	case f.flags.until.IsZero() && f.flags.run == nil: // there may be one of the name again
+		for _, name := range e.Over {
+			f.streams.Want(name)
+		}
 	}
 	return nil
 }
 
-// forget takes away a stream that has ended, and tells whether that was because it becomes one with others.
-func (f *logFollower) forget(g *logGroup) (merged bool) {
-	f.groups = slices.DeleteFunc(f.groups, func(other *logGroup) bool { return other == g })
-	if g.merged {
-		f.merging--
-	}
-	return g.merged
-}
-
 // mend has those units of a stream that has failed get another one which were not why.
-func (f *logFollower) mend(ctx context.Context, g *logGroup) error {
-	rest, err := f.prune(ctx, g.reqs, g.failed, false)
+func (f *logFollower) mend(ctx context.Context, names []unit.Name, failed error) error {
+	var reqs []engine.LogRequest
+	for _, name := range names {
+		reqs = append(reqs, f.request(name))
+	}
+	rest, err := f.prune(ctx, reqs, failed, false)
 	switch {
 	case engine.KindOf(err) == engine.Unavailable:
 		f.end(err)
 		return nil
 	case engine.KindOf(err) == engine.NotFound && !f.mended:
-		f.mended, rest = true, g.reqs // all are there: one went, and came again before it was looked for
+		f.mended, rest = true, reqs // all are there: one went, and came again before it was looked for
 	case err != nil:
 		return err
 	}
-	for _, req := range g.reqs {
-		again := slices.ContainsFunc(rest, func(r engine.LogRequest) bool { return r.Name == req.Name })
+	for _, name := range names {
+		again := slices.ContainsFunc(rest, func(r engine.LogRequest) bool { return r.Name == name })
 		if again {
-			f.waiting = append(f.waiting, req.Name)
-		} else if engine.KindOf(g.failed) == engine.NotFound {
-			f.lose(req.Name)
+			f.streams.Want(name)
+		} else if engine.KindOf(failed) == engine.NotFound {
+			f.lose(name)
 		}
 	}
 	return nil
@@ -191,6 +161,7 @@ func (f *logFollower) mend(ctx context.Context, g *logGroup) error {
 // lose has a unit that is gone not be followed any more. Of units that were named nothing comes once all are gone.
 func (f *logFollower) lose(name unit.Name) {
 	delete(f.followed, name)
+	f.streams.Gone(name)
 	if len(f.followed) == 0 && !f.patterns() {
 		f.end(nil)
 	}
@@ -218,53 +189,7 @@ func (f *logFollower) want(names ...unit.Name) {
 	for _, name := range names {
 		if !f.followed[name] {
 			f.followed[name] = true
-			f.waiting = append(f.waiting, name)
+			f.streams.Want(name)
 		}
 	}
-}
-
-// open gives those units a stream that wait for one. Where there are too many streams already, it has them end, so that
-// all of their units get one together: each goes on after what was shown of it.
-func (f *logFollower) open(ctx context.Context) {
-	if len(f.waiting) == 0 || f.merging > 0 || f.patient != nil {
-		return
-	}
-	if len(f.groups) > mostGroups {
-		for _, g := range f.groups {
-			if g == f.first {
-				continue
-			}
-			g.merged = true
-			g.cancel()
-			f.merging++
-			for _, req := range g.reqs {
-				if f.followed[req.Name] && !slices.Contains(f.waiting, req.Name) {
-					f.waiting = append(f.waiting, req.Name)
-				}
-			}
-		}
-		return
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	g := &logGroup{cancel: cancel}
-	for _, name := range f.waiting {
-		req := f.request(name)
-		req.Follow = true
-		g.reqs = append(g.reqs, req)
-		f.print.width = max(f.print.width, len(name))
-	}
-	f.waiting = nil
-	f.groups = append(f.groups, g)
-	go func() {
-		defer cancel()
-		for l, err := range engine.LogsOf(ctx, f.eng, g.reqs) {
-			select {
-			case f.items <- logItem{group: g, line: l, err: err}:
-				continue
-			case <-ctx.Done():
-			}
-			break
-		}
-		f.items <- logItem{group: g, over: true} // it is waited for
-	}()
 }

@@ -215,6 +215,8 @@ type Line struct {
 	// Partial is set where no newline ended the text: it was longer than a line may be and goes on in the next line of
 	// the same run and stream, or the stream ended there.
 	Partial bool `json:"partial,omitempty"`
+	// Over is set in what is no line, but says in a stream of many units that this one will have no more (see LogsOf).
+	Over bool `json:"over,omitempty"`
 }
 
 // LogRequest selects lines.

@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+
+	"pintle/internal/unit"
 )
 
 // ErrorKind is the class of an Error; a program decides by it, and the command line's exit code follows from it.
@@ -22,6 +24,8 @@ const (
 type Error struct {
 	Kind    ErrorKind `json:"kind"`
 	Message string    `json:"message"`
+	// Units are those that it is about, where several were asked for together; nil where it is about all of them.
+	Units []unit.Name `json:"units,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -37,4 +41,12 @@ func KindOf(err error) ErrorKind {
 		return e.Kind
 	}
 	return Internal
+}
+
+// UnitsOf are the units that err is about, where several were asked for together; nil where it is about all of them.
+func UnitsOf(err error) []unit.Name {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Units
+	}
+	return nil
 }

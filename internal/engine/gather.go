@@ -3,26 +3,49 @@ package engine
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"sync"
+
+	"pintle/internal/unit"
 )
 
 // LogsOf yields what Logs yields for each of several requests, as one stream. Of one unit it has the order that Logs
 // gives it. Where none of the requests follows, lines of different units are in the order of their time, and of their
-// names where that is the same; else they are as they come. The first error ends it.
+// names where that is the same; else they are as they come. Where the lines of one that is followed are over, a Line with
+// Over set says so. The first error ends it; UnitsOf says whom it is about.
 //
 // An engine that can answer many requests at less cost than one after the other has a method of this name.
 func LogsOf(ctx context.Context, e Engine, reqs []LogRequest) iter.Seq2[Line, error] {
 	if len(reqs) == 1 {
-		return e.Logs(ctx, reqs[0])
+		return logsOf(ctx, e, reqs[0])
 	}
 	if all, ok := e.(interface {
 		LogsOf(ctx context.Context, reqs []LogRequest) iter.Seq2[Line, error]
 	}); ok {
 		return all.LogsOf(ctx, reqs)
 	}
-	return Gather(ctx, reqs, func(ctx context.Context, req LogRequest) iter.Seq2[Line, error] { return e.Logs(ctx, req) })
+	return Gather(ctx, reqs, func(ctx context.Context, req LogRequest) iter.Seq2[Line, error] { return logsOf(ctx, e, req) })
+}
+
+// logsOf is LogsOf for one request.
+func logsOf(ctx context.Context, e Engine, req LogRequest) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		for l, err := range e.Logs(ctx, req) {
+			if refusal, ok := errors.AsType[*Error](err); ok && refusal.Units == nil {
+				about := *refusal
+				about.Units = []unit.Name{req.Name}
+				err = &about
+			}
+			if !yield(l, err) || err != nil {
+				return
+			}
+		}
+		if req.Follow && ctx.Err() == nil {
+			yield(Line{Unit: req.Name, Over: true}, nil)
+		}
+	}
 }
 
 // Gather makes one stream of those that open makes of each question, as LogsOf promises. A question is a LogRequest, or

@@ -103,8 +103,9 @@ func TestMergeKeepsAll(t *testing.T) {
 	})
 }
 
-// TestFollowMany: of units that are followed, every line comes as it is written; the stream ends with the last of them,
-// with its context, with its reader and with the first error, and leaves nothing behind.
+// TestFollowMany: of units that are followed, every line comes as it is written, and it is said whose are over; the stream
+// ends with the last of them, with its context, with its reader and with the first error, which says whom it is about, and
+// leaves nothing behind.
 func TestFollowMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,14 +124,19 @@ func TestFollowMany(t *testing.T) {
 			}
 		}()
 		last := map[unit.Name]uint64{}
+		over := 0
 		for l, err := range LogsOf(t.Context(), b, requests(b, true)) {
+			if l.Over && last[l.Unit] == 101 {
+				over++
+				continue
+			}
 			if err != nil || l.Seq != last[l.Unit]+1 {
 				t.Fatalf("%v after %d: %v", l, last[l.Unit], err)
 			}
 			last[l.Unit] = l.Seq
 		}
-		if last["a"] != 101 || last["b"] != 101 || last["c"] != 101 {
-			t.Errorf("ended after %v", last)
+		if over != 3 || last["a"] != 101 || last["b"] != 101 || last["c"] != 101 {
+			t.Errorf("ended after %v, %d of them said to be over", last, over)
 		}
 
 		synctest.Wait() // until the writer has ended
@@ -151,8 +157,8 @@ func TestFollowMany(t *testing.T) {
 		for _, err := range LogsOf(t.Context(), b, append(requests(b, true), LogRequest{Name: "nosuch"})) {
 			failed = err
 		}
-		if KindOf(failed) != NotFound {
-			t.Errorf("ended with %v", failed)
+		if KindOf(failed) != NotFound || !slices.Equal(UnitsOf(failed), []unit.Name{"nosuch"}) {
+			t.Errorf("ended with %v, about %v", failed, UnitsOf(failed))
 		}
 	})
 }
