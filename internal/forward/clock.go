@@ -20,6 +20,33 @@ func wait(d time.Duration, a, b <-chan struct{}) {
 	}
 }
 
+// alarm rings when the earliest time has come that it was set to since it rang.
+type alarm struct {
+	timer *time.Timer
+	at    time.Time // zero: it is not set
+}
+
+func newAlarm() *alarm {
+	a := &alarm{timer: time.NewTimer(time.Hour)}
+	a.timer.Stop()
+	return a
+}
+
+// by has it ring at a time, or earlier where it is set to.
+func (a *alarm) by(at time.Time) {
+	if a.at.IsZero() || at.Before(a.at) {
+		a.at = at
+		a.timer.Reset(max(at.Sub(now()), 0))
+	}
+}
+
+// rings has something when it rings; who hears that calls rang.
+func (a *alarm) rings() <-chan time.Time { return a.timer.C }
+
+func (a *alarm) rang() { a.at = time.Time{} }
+
+func (a *alarm) stop() { a.timer.Stop() }
+
 // afterwards is a context that ends d after ctx has, or when it is cancelled.
 func afterwards(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))

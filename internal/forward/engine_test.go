@@ -27,15 +27,20 @@ type books struct {
 	// denied are the units whose lines may not, or (main) cannot be read, with how often somebody tried.
 	denied map[unit.Name]int
 	gone   map[unit.Name]bool
+	// lives are where the lines of each life of a unit begin: those of one that was removed can't be asked for any more.
+	lives  map[unit.Name][]int
 	change chan struct{} // closed and made anew
-	// open counts those who read at present, and most is the highest that it was.
-	open, most int
+	// down is set while nobody answers, and starts counts how often that began.
+	down   bool
+	starts int
+	// open counts the streams at present, most is the highest that it was, and asked how many there ever were.
+	open, most, asked int
 }
 
 func newBooks(names ...unit.Name) *books {
-	b := &books{lines: map[unit.Name][]engine.Line{}, denied: map[unit.Name]int{}, gone: map[unit.Name]bool{}, change: make(chan struct{})}
+	b := &books{lines: map[unit.Name][]engine.Line{}, denied: map[unit.Name]int{}, gone: map[unit.Name]bool{}, lives: map[unit.Name][]int{}, change: make(chan struct{})}
 	for _, n := range names {
-		b.lines[n] = nil
+		b.lines[n], b.lives[n] = nil, []int{0}
 	}
 	return b
 }
@@ -51,7 +56,10 @@ func (b *books) do(what func()) {
 // write adds n lines to a unit, which it makes where there is none.
 func (b *books) write(name unit.Name, n int) {
 	b.do(func() {
-		delete(b.gone, name)
+		if b.gone[name] || b.lives[name] == nil {
+			delete(b.gone, name)
+			b.lives[name] = append(b.lives[name], len(b.lines[name]))
+		}
 		for range n {
 			seq := uint64(len(b.lines[name]) + 1)
 			b.lines[name] = append(b.lines[name], engine.Line{
@@ -61,11 +69,27 @@ func (b *books) write(name unit.Name, n int) {
 	})
 }
 
-// readers are how many read at present, and the most that there were at once.
-func (b *books) readers() (open, most int) {
+// streams are how many there are at present, the most that there were at once, and all there ever were.
+func (b *books) streams() (open, most, asked int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.open, b.most
+	return b.open, b.most, b.asked
+}
+
+// away has nobody answer, or somebody again; then the units are those of a new life, without lines that nobody has read.
+func (b *books) away(down bool, change func()) {
+	b.do(func() {
+		if b.down = down; down {
+			b.starts++
+		}
+		if change != nil {
+			change()
+		}
+	})
+}
+
+func errDown() error {
+	return engine.Errorf(engine.Unavailable, "cannot reach pintle: nobody is there")
 }
 
 func (b *books) remove(name unit.Name) { b.do(func() { b.gone[name] = true }) }
@@ -75,6 +99,11 @@ func (b *books) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 		told := map[unit.Name]bool{}
 		for {
 			b.mu.Lock()
+			if b.down {
+				b.mu.Unlock()
+				yield(engine.Status{}, errDown())
+				return
+			}
 			change := b.change
 			var news []engine.Status
 			for _, name := range slices.Sorted(maps.Keys(b.lines)) {
@@ -98,40 +127,122 @@ func (b *books) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 	}
 }
 
-func (b *books) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
-	return func(yield func(engine.Line, error) bool) {
-		b.mu.Lock()
-		if n, denied := b.denied[req.Name]; denied {
-			b.denied[req.Name] = n + 1
-			b.mu.Unlock()
-			if req.Name == "main" {
-				yield(engine.Line{}, engine.Errorf(engine.Conflict, "cannot read the log of main: its output goes elsewhere"))
-				return
-			}
-			yield(engine.Line{}, engine.Errorf(engine.Denied, "cannot read the logs of %s: uid 7 may not", req.Name))
+func (b *books) List(context.Context) ([]engine.Status, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return nil, errDown()
+	}
+	var all []engine.Status
+	for name := range b.lines {
+		if !b.gone[name] {
+			all = append(all, engine.Status{Name: name, Kind: unit.Service})
+		}
+	}
+	return all, nil
+}
+
+// LogsOf counts as one stream.
+func (b *books) LogsOf(ctx context.Context, reqs []engine.LogRequest) iter.Seq2[engine.Line, error] {
+	return b.counted(func(yield func(engine.Line, error) bool) {
+		if err := b.refusal(reqs); err != nil {
+			yield(engine.Line{}, err)
 			return
 		}
+		engine.LogsOf(ctx, each{b}, reqs)(yield)
+	})
+}
+
+func (b *books) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
+	return b.counted(func(yield func(engine.Line, error) bool) { each{b}.Logs(ctx, req)(yield) })
+}
+
+func (b *books) counted(stream iter.Seq2[engine.Line, error]) iter.Seq2[engine.Line, error] {
+	return func(yield func(engine.Line, error) bool) {
+		b.mu.Lock()
 		b.open++
+		b.asked++
 		b.most = max(b.most, b.open)
 		b.mu.Unlock()
 		defer func() { b.mu.Lock(); b.open--; b.mu.Unlock() }()
+		stream(yield)
+	}
+}
+
+// refusal is the answer to who may not read all that he asks for.
+func (b *books) refusal(reqs []engine.LogRequest) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var refusal *engine.Error
+	for _, req := range reqs {
+		n, denied := b.denied[req.Name]
+		if !denied || req.Name == "main" {
+			continue
+		}
+		b.denied[req.Name] = n + 1
+		if refusal == nil {
+			refusal = engine.Errorf(engine.Denied, "cannot read the logs of %s: uid 7 may not", req.Name)
+		}
+		refusal.Units = append(refusal.Units, req.Name)
+	}
+	if refusal == nil {
+		return nil
+	}
+	return refusal
+}
+
+// each answers for one unit.
+type each struct{ *books }
+
+func (b each) LogsOf() {} // not that of books
+
+func (b each) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.Line, error] {
+	return func(yield func(engine.Line, error) bool) {
+		if err := b.refusal([]engine.LogRequest{req}); err != nil {
+			yield(engine.Line{}, err)
+			return
+		}
+		b.mu.Lock()
+		life, starts, err := len(b.lives[req.Name])-1, b.starts, error(nil)
+		switch n, denied := b.denied[req.Name]; {
+		case b.down:
+			err = errDown()
+		case denied:
+			b.denied[req.Name] = n + 1
+			err = engine.Errorf(engine.Conflict, "cannot read the log of main: its output goes elsewhere")
+		case life < 0 || b.gone[req.Name]:
+			err = engine.Errorf(engine.NotFound, "cannot read the log of %s: there is no such unit", req.Name)
+		}
+		b.mu.Unlock()
+		if err != nil {
+			yield(engine.Line{}, err)
+			return
+		}
 		for place := req.After; ; {
 			b.mu.Lock()
-			change, gone := b.change, b.gone[req.Name]
+			change, over, down := b.change, b.gone[req.Name], b.starts != starts
+			lines := b.lines[req.Name]
+			if lives := b.lives[req.Name]; len(lives) > life+1 {
+				lines, over = lines[:lives[life+1]], true
+			}
 			var news []engine.Line
-			for _, l := range b.lines[req.Name] {
+			for _, l := range lines[b.lives[req.Name][life]:] {
 				if l.Seq > place {
 					news = append(news, l)
 				}
 			}
 			b.mu.Unlock()
+			if down {
+				yield(engine.Line{}, engine.Errorf(engine.Unavailable, "cannot go on: pintle ends"))
+				return
+			}
 			for _, l := range news {
 				place = l.Seq
 				if ctx.Err() != nil || !yield(l, nil) {
 					return
 				}
 			}
-			if gone {
+			if over {
 				return
 			}
 			select {

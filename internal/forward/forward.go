@@ -66,9 +66,10 @@ type tuning struct {
 	quiet time.Duration
 	// keep is the time between two looks at what is to be kept and told: cursors and status.
 	keep time.Duration
-	// turn is how long a unit is followed while others wait for their turn, of which there are so many at a time.
-	turn  time.Duration
-	turns int
+	// gather is the time in which units that come are gathered for one stream, and streams is how many of those all targets
+	// may have together.
+	gather  time.Duration
+	streams int
 	// batch is what one attempt hands over, in bytes.
 	batch int64
 }
@@ -78,8 +79,8 @@ func defaultTuning() tuning {
 		first: 500 * time.Millisecond, most: 30 * time.Second,
 		linger: time.Second, settle: time.Second, attempt: 15 * time.Second, grace: 4 * time.Second,
 		quiet: time.Minute, keep: time.Second,
-		// A user who is no owner has 64 connections to pintle's socket.
-		turn: time.Second, turns: 48,
+		// A user who is no owner has 64 connections to pintle's socket; a stream of a thousand units needs two.
+		gather: 100 * time.Millisecond, streams: 24,
 		batch: 1 << 20,
 	}
 }
@@ -110,9 +111,10 @@ func newForwarder(o Options, t tuning) (*Forwarder, error) {
 	if f.cursors, err = openCursors(o.Cursors); err != nil {
 		return nil, err
 	}
-	turns := max(t.turns/max(len(o.Targets), 1), 1)
+	// Twice as many are open while units leave some of them.
+	streams := min(max(t.streams/2/max(len(o.Targets), 1), 1), 8)
 	for _, target := range o.Targets {
-		f.routes = append(f.routes, newRoute(f, target, turns))
+		f.routes = append(f.routes, newRoute(f, target, streams))
 	}
 	return f, nil
 }
@@ -124,13 +126,14 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	var senders, keeper sync.WaitGroup
 	for _, r := range f.routes {
 		senders.Go(func() { r.sender.run(late) })
+		r.reader.Go(func() { newReader(r).run(ctx) })
 	}
 	kept := make(chan struct{})
 	keeper.Go(func() { f.keep(kept) })
 
 	f.watch(ctx)
 	for _, r := range f.routes {
-		r.readers.Wait()
+		r.reader.Wait()
 		r.queue.end()
 	}
 	senders.Wait()
@@ -153,7 +156,7 @@ func (f *Forwarder) watch(ctx context.Context) {
 				continue
 			}
 			for _, r := range f.routes {
-				r.saw(ctx, s)
+				r.saw(s)
 			}
 		}
 		wait(backoff(failures, f.t.first, f.t.most), ctx.Done(), nil)

@@ -42,7 +42,7 @@ func TestAllLinesArrive(t *testing.T) {
 		b := newBooks("quiet")
 		b.write("web", 3)
 		r := startForwarder(t, b, 1, nil)
-		synctest.Wait()
+		pass(defaultTuning().gather)
 		same(t, "what is kept is sent at once", r.shelves[0].texts("web"), numbered("web", 1, 3))
 		b.write("web", 2)
 		b.write("late", 2)
@@ -176,7 +176,7 @@ func TestBatches(t *testing.T) {
 		b := newBooks("web")
 		r := startForwarder(t, b, 1, func(_ *Options, u *tuning) { u.batch = 64 << 10 })
 		s := r.shelves[0]
-		synctest.Wait()
+		pass(time.Second)
 		began := time.Now()
 		for range 100 {
 			b.write("web", 1)
@@ -337,27 +337,123 @@ func TestGoesOn(t *testing.T) {
 	})
 }
 
-// TestManyUnits: all are read, though only so many at a time may be.
+// TestManyUnits: a thousand are read by few streams, those that come one by one too, and each line arrives once.
 func TestManyUnits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := newBooks()
-		for round := range 3 {
-			for i := range 200 {
-				b.write(unit.Name(fmt.Sprintf("u%d", i)), 1)
+		name := func(i int) unit.Name { return unit.Name(fmt.Sprintf("u%d", i)) }
+		for i := range 1000 {
+			b.write(name(i), 1)
+		}
+		r := startForwarder(t, b, 2, nil)
+		pass(2 * time.Second)
+		if open, most, asked := b.streams(); open != 2 || most != 2 || asked != 2 {
+			t.Errorf("a thousand units are read by %d streams of %d, and there were %d at once", open, asked, most)
+		}
+		for i := range 100 {
+			b.write(name(1000+i), 1)
+			b.write(name(i*3), 1)
+			b.remove(name(i*3 + 1))
+			pass(time.Second)
+		}
+		for i := range 1100 {
+			b.write(name(i), 1)
+		}
+		pass(20 * time.Second)
+		for i := range 1100 {
+			for _, s := range r.shelves {
+				same(t, string(name(i)), s.texts(name(i)), numbered(name(i), 1, len(b.lines[name(i)])))
 			}
-			if round == 0 {
-				startForwarder(t, b, 2, nil)
-			}
-			pass(20 * time.Second)
+		}
+		if _, most, _ := b.streams(); most > 24 { // of both
+			t.Errorf("there were %d streams at once", most)
+		}
+	})
+}
+
+// TestOneOfItsNameAgain: a unit that is removed and made again at once, which who watches may never hear of, is read
+// anew after its last lines.
+func TestOneOfItsNameAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("other")
+		b.write("web", 2)
+		r := startForwarder(t, b, 1, nil)
+		pass(2 * time.Second)
+		for range 5 {
+			b.write("web", 2)
+			b.remove("web")
+			b.write("web", 3)
+			pass(3 * time.Second)
+		}
+		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 27))
+	})
+}
+
+// TestPintleIsAway: while pintle is not there nothing is asked for often, and when it is again each unit goes on where it
+// was: nothing is missing, and nothing comes twice. What is not there any more is not asked for again and again.
+func TestPintleIsAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks("main")
+		b.denied["main"] = 0
+		for i := range 100 {
+			b.write(unit.Name(fmt.Sprintf("u%d", i)), 2)
 		}
 		r := startForwarder(t, b, 1, nil)
-		pass(20 * time.Second)
-		for i := range 200 {
-			name := unit.Name(fmt.Sprintf("u%d", i))
-			same(t, string(name), r.shelves[0].texts(name), numbered(name, 1, 3))
+		for range 3 {
+			pass(time.Minute)
+			b.away(true, nil)
+			_, _, before := b.streams()
+			pass(10 * time.Minute)
+			if _, _, asked := b.streams(); asked-before > 80 {
+				t.Errorf("it asked %d times in ten minutes", asked-before)
+			}
+			b.away(false, func() {
+				for i := range 10 { // these are not there any more, and nobody says so
+					name := unit.Name(fmt.Sprintf("u%d", i))
+					delete(b.lines, name)
+					delete(b.lives, name)
+				}
+			})
+			for i := 10; i < 100; i++ {
+				b.write(unit.Name(fmt.Sprintf("u%d", i)), 1)
+			}
+			pass(time.Minute)
 		}
-		if _, most := b.readers(); most > 96 { // of both
-			t.Errorf("%d were read at once", most)
+		for i := 10; i < 100; i++ {
+			name := unit.Name(fmt.Sprintf("u%d", i))
+			same(t, string(name), r.shelves[0].texts(name), numbered(name, 1, 5))
+		}
+		_, _, before := b.streams()
+		pass(10 * time.Minute)
+		if open, _, asked := b.streams(); open > 2 || asked-before > 21 { // main is asked for twice a minute
+			t.Errorf("%d streams are open, and %d were asked for in ten minutes", open, asked-before)
+		}
+	})
+}
+
+// TestNoReader: who may read nothing hears so in one sentence a minute, and does not ask for each unit by itself.
+func TestNoReader(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		for i := range 1000 {
+			name := unit.Name(fmt.Sprintf("u%d", i))
+			b.write(name, 1)
+			b.denied[name] = 0
+		}
+		r := startForwarder(t, b, 1, nil)
+		pass(30 * time.Second)
+		want := []string{"cannot read the logs of u0: uid 7 may not (nor those of 999 others)"}
+		same(t, "what it says", r.words(), want)
+		if _, _, asked := b.streams(); asked > 10 {
+			t.Errorf("it asked %d times", asked)
+		}
+		b.mu.Lock()
+		clear(b.denied)
+		b.mu.Unlock()
+		pass(time.Minute)
+		for i := range 1000 {
+			name := unit.Name(fmt.Sprintf("u%d", i))
+			same(t, string(name), r.shelves[0].texts(name), numbered(name, 1, 1))
 		}
 	})
 }
@@ -416,11 +512,8 @@ func TestGone(t *testing.T) {
 		b.remove("web")
 		pass(2 * time.Minute)
 		same(t, "web", r.shelves[0].texts("web"), numbered("web", 1, 3))
-		r.routes[0].mu.Lock()
-		known := len(r.routes[0].units)
-		r.routes[0].mu.Unlock()
-		if open, _ := b.readers(); known != 0 || open != 0 {
-			t.Errorf("%d units are known, %d are read", known, open)
+		if open, _, _ := b.streams(); open != 0 {
+			t.Errorf("%d are read", open)
 		}
 		b.write("web", 1)
 		pass(2 * time.Minute)
