@@ -71,8 +71,8 @@ func (r *reader) run(ctx context.Context) {
 		case i := <-r.follower.Items():
 			r.take(ctx, i)
 		case <-r.news:
-			for name, gone := range r.look() {
-				r.notice(name, gone)
+			for name, seen := range r.look() {
+				r.notice(name, seen)
 			}
 		case <-r.alarm.rings():
 			r.wantDue()
@@ -84,16 +84,11 @@ func (r *reader) run(ctx context.Context) {
 }
 
 // notice is what it means that a unit was seen.
-func (r *reader) notice(name unit.Name, gone bool) {
-	_, known := r.units[name]
-	switch {
-	case gone:
+func (r *reader) notice(name unit.Name, seen sighting) {
+	if seen.went {
 		r.forget(name)
-	case known:
-		if _, later := r.due[name]; !later {
-			r.follower.Want(name) // it is followed, and may have been gone meanwhile
-		}
-	default:
+	}
+	if seen.here && r.units[name] == nil {
 		r.units[name] = &followed{name: name}
 		r.later(r.f.t.gather, name)
 	}
