@@ -54,7 +54,7 @@ var neverIn = map[string][]string{
 	"internal/discover":   {"os/exec", "net/http"},
 	// A library that is linked is initialised in PID 1 too, whichever role a process has.
 	"internal/dashboard": {"os/exec", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp", "github.com/prometheus/common/expfmt"},
-	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/encoding/protowire"},
+	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/s2"},
 	"internal/boot":      {"os/exec", "github.com/spf13/cobra"},
 }
 

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/klauspost/compress/s2"
-
 	"pintle/internal/unit"
 )
 
@@ -49,7 +47,7 @@ func (k loki) encode(batch []entry) (body []byte, kind, compression string, err 
 		b = appendMessage(b, pushStreams, s)
 	}
 	// The block format; it is no Content-Encoding, but part of the protocol.
-	return s2.EncodeSnappy(nil, b), "application/x-protobuf", "", nil
+	return appendSnappy(nil, b), "application/x-protobuf", "", nil
 }
 
 // streamOf is the labels of a line, sorted, as a selector has them.
