@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"pintle/internal/unit"
 )
@@ -16,9 +18,13 @@ import (
 // mostCursors is how many units of a target are remembered; those whose lines are the oldest are forgotten first.
 const mostCursors = 4096
 
+// mostCursorFile bounds what is read of the file, which is another one where it is longer.
+const mostCursorFile = 64 << 20
+
 // cursors are the numbers of the newest lines that have arrived, for each target and unit, in a file.
 type cursors struct {
 	path string
+	lock *os.File // held as long as the file is ours; nil where there is none
 
 	mu      sync.Mutex
 	places  map[string]map[unit.Name]uint64
@@ -31,33 +37,95 @@ type cursorFile struct {
 	Targets map[string]map[unit.Name]uint64 `json:"targets"`
 }
 
-// openCursors reads the file, which may not be there yet, and makes sure that it can be written.
+// openCursors reads the file, which may not be there yet, and makes sure that it can be written and that nobody else does.
+// There are good cursors beside the error where only the disk is full.
 func openCursors(path string) (*cursors, error) {
 	c := &cursors{path: path, places: map[string]map[unit.Name]uint64{}}
 	if path == "" {
 		return c, nil
 	}
-	text, err := os.ReadFile(path)
-	var f cursorFile
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("cannot read the cursors: %w", err)
-	default:
-		if err := json.Unmarshal(text, &f); err != nil {
-			return nil, fmt.Errorf("cannot read the cursors in %s: %w", path, err)
-		}
-		if f.Version != 1 {
-			return nil, fmt.Errorf("cannot read the cursors in %s: their version is %d, not 1", path, f.Version)
-		}
+	if err := c.own(); err != nil {
+		return nil, err
 	}
-	for target, places := range f.Targets {
+	if err := c.read(); err != nil {
+		c.close()
+		return nil, err
+	}
+	c.changed = true
+	err := c.save()
+	if err != nil && !full(err) {
+		c.close()
+		return nil, err
+	}
+	return c, err
+}
+
+// full tells whether a disk was, which is no reason not to forward: it may come to have room.
+func full(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
+// own takes the file's lock, which is a file beside it, because the file itself is another one each time.
+func (c *cursors) own() error {
+	f, err := os.OpenFile(c.path+".lock", os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot keep the cursors: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		c.lock = f
+		return nil
+	}
+	f.Close()
+	if err == unix.EWOULDBLOCK {
+		err = errors.New("another forwarder does")
+	}
+	return fmt.Errorf("cannot keep the cursors in %s: %w", c.path, err)
+}
+
+func (c *cursors) read() error {
+	f, err := os.OpenFile(c.path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the cursors: %w", err)
+	}
+	defer f.Close()
+	var text []byte
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(f, mostCursorFile+1))
+	}
+	var held cursorFile
+	switch {
+	case err == nil && len(text) > mostCursorFile:
+		err = errors.New("it is too long to be a file of cursors")
+	case err == nil:
+		err = json.Unmarshal(text, &held)
+	}
+	if err == nil && held.Version != 1 {
+		err = fmt.Errorf("their version is %d, not 1", held.Version)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read the cursors in %s: %w", c.path, err)
+	}
+	for target, places := range held.Targets {
 		if places != nil {
 			c.places[target] = places
 		}
 	}
-	c.changed = true
-	return c, c.save()
+	return nil
+}
+
+// close lets others have the file.
+func (c *cursors) close() {
+	if c.lock != nil {
+		_ = c.lock.Close()
+	}
 }
 
 // get is where to go on.
@@ -81,6 +149,9 @@ func (c *cursors) passed(target string, entries []entry) {
 			places[e.line.Unit] = e.line.Seq
 			c.changed = true
 		}
+	}
+	if len(places) > 2*mostCursors {
+		forget(places)
 	}
 }
 
@@ -127,9 +198,11 @@ func forget(places map[unit.Name]uint64) {
 	}
 }
 
-// replaceFile has a file be what it was or what it is to be, whatever happens.
+// replaceFile has a file be what it was or what it is to be, whatever happens. What an earlier attempt has left is written
+// over.
 func replaceFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	next := path + ".new"
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return err
 	}
@@ -141,10 +214,10 @@ func replaceFile(path string, text []byte) error {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(next, path)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // what was to be is of no use
+		_ = os.Remove(next) // what was to be is of no use
 	}
 	return err
 }

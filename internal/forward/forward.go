@@ -108,8 +108,10 @@ func newForwarder(o Options, t tuning) (*Forwarder, error) {
 	f := &Forwarder{o: o, t: t, says: newSayer(o.Say, t.quiet), ready: make(chan struct{})}
 	f.begun = sync.OnceFunc(func() { close(f.ready) })
 	var err error
-	if f.cursors, err = openCursors(o.Cursors); err != nil {
+	if f.cursors, err = openCursors(o.Cursors); f.cursors == nil {
 		return nil, err
+	} else if err != nil {
+		f.says.say("cursors", err.Error())
 	}
 	// Twice as many are open while units leave some of them.
 	streams := min(max(t.streams/2/max(len(o.Targets), 1), 1), 8)
@@ -139,6 +141,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	senders.Wait()
 	close(kept)
 	keeper.Wait()
+	f.cursors.close()
 	return nil
 }
 

@@ -265,6 +265,43 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestTooLarge: what a receiver does not take at once it gets in parts, as large as it takes them; a line that is too long by
+// itself is all that is dropped.
+func TestTooLarge(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		b.write("web", 5000)
+		r := startForwarder(t, b, 1, nil)
+		s := r.shelves[0]
+		large := 0
+		s.set(func(batch []entry) error {
+			if len(batch) > 300 || len(batch) == 1 && batch[0].line.Seq == 7000 {
+				large++
+				return &tooLarge{"it answers 413"}
+			}
+			if slices.ContainsFunc(batch, func(e entry) bool { return e.line.Seq == 7000 }) {
+				return &tooLarge{"it answers 413"}
+			}
+			return nil
+		}, false)
+		for range 4 {
+			pass(time.Minute)
+			b.write("web", 1000)
+		}
+		pass(time.Minute)
+		want := numbered("web", 1, 9000)
+		want[6999] = "1 line is missing here: it could not be forwarded"
+		same(t, "web", s.texts(""), want)
+		c := r.Counters()[0]
+		if c.Dropped != 1 || c.Sent != 8999 || c.Failing || c.LastError != "it answers 413" {
+			t.Errorf("%+v", c)
+		}
+		if n := len(s.batches()); large > n/2 {
+			t.Errorf("%d requests of %d were too large", large, large+n)
+		}
+	})
+}
+
 // TestTheEnd: when it is told to end, what is queued is sent; what hangs or fails then has a few seconds, no more.
 func TestTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -331,7 +368,7 @@ func TestGoesOn(t *testing.T) {
 		pass(2 * time.Second)
 		same(t, "without a file", r.shelves[0].texts("web"), numbered("web", 1, 6))
 		left, err := filepath.Glob(file + "*")
-		if err != nil || len(left) != 1 {
+		if err != nil || len(left) != 2 { // and its lock
 			t.Errorf("%v; there are %q", err, left)
 		}
 	})

@@ -92,6 +92,9 @@ func (p *poster) send(ctx context.Context, batch []entry) error {
 	case code == http.StatusRequestTimeout || code < 400:
 		return errors.New(says(a, answer))
 	}
+	if a.StatusCode == http.StatusRequestEntityTooLarge {
+		return &tooLarge{says(a, answer)}
+	}
 	return &refusal{lines: -1, cause: says(a, answer)}
 }
 

@@ -3,6 +3,7 @@ package forward
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"pintle/internal/engine"
@@ -176,7 +177,8 @@ func (q *queue) confirm(n int) []entry {
 
 // land takes the oldest n out of those that fly. The caller holds q.mu.
 func (q *queue) land(n int) []entry {
-	landed := q.flying[:n:n]
+	landed := slices.Clone(q.flying[:n])
+	clear(q.flying[:n]) // their texts would stay in memory as long as the rest of the array
 	q.flying = q.flying[n:]
 	for i := range landed {
 		q.bytes -= landed[i].size()
@@ -204,11 +206,11 @@ func (q *queue) refuse(n int, lines uint64) []entry {
 	return landed
 }
 
-// rewind has all that fly wait again, because the receiver takes nothing at present.
-func (q *queue) rewind() {
+// rewind has all that fly wait again; with down because the receiver takes nothing at present.
+func (q *queue) rewind(down bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.down = true
+	q.down = q.down || down
 	for i := range q.flying {
 		q.ahead += q.flying[i].size()
 	}

@@ -28,7 +28,7 @@ func TestNothingIsMissingUnsaid(t *testing.T) {
 				}
 			},
 			"take":    func(t *rapid.T) { q.take(rapid.Int64Range(0, 1000).Draw(t, "most")) },
-			"rewind":  func(*rapid.T) { q.rewind() },
+			"rewind":  func(t *rapid.T) { q.rewind(rapid.Bool().Draw(t, "down")) },
 			"confirm": func(t *rapid.T) { got = append(got, q.confirm(rapid.IntRange(0, len(q.flying)).Draw(t, "n"))...) },
 			"refuse": func(*rapid.T) {
 				lines := uint64(0)

@@ -29,6 +29,11 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.cause }
 
+// tooLarge is a receiver's answer that it does not take so much at once.
+type tooLarge struct{ cause string }
+
+func (l *tooLarge) Error() string { return l.cause }
+
 // notNow is a failure after which the receiver asks to be left alone for a time.
 type notNow struct {
 	after time.Duration
@@ -62,9 +67,10 @@ type sender struct {
 	target   Target
 	queue    *queue
 	receiver receiver
-	// linger is how long lines gather, pause the time between two batches, and batch the size of one.
+	// linger is how long lines gather, pause the time between two batches, and batch the size of one, which is most unless
+	// the receiver does not take that.
 	linger, pause time.Duration
-	batch         int64
+	batch, most   int64
 
 	failures int       // in a row
 	since    time.Time // of the first of them
@@ -90,6 +96,7 @@ func newSender(f *Forwarder, target Target, q *queue) *sender {
 	case "udp": // nobody tells a sender that it is too fast
 		s.batch, s.pause = min(s.batch, 16<<10), 10*time.Millisecond
 	}
+	s.most = s.batch
 	return s
 }
 
@@ -128,12 +135,28 @@ func (s *sender) run(ctx context.Context) {
 		batch := s.queue.take(s.batch)
 		err = s.receiver.send(ctx, batch)
 		next, full = now().Add(max(s.linger, s.pause)), now().Add(s.pause)
-		if no, ok := errors.AsType[*refusal](err); ok {
+		if large, ok := errors.AsType[*tooLarge](err); ok && len(batch) > 1 {
+			s.split(batch)
+			next = full
+		} else if ok {
+			s.refused(ctx, batch, &refusal{lines: 1, cause: large.cause})
+		} else if no, ok := errors.AsType[*refusal](err); ok {
 			s.refused(ctx, batch, no)
 		} else if err != nil {
 			s.failed(ctx, err)
 		}
 	}
+}
+
+// split has a batch be sent again as two at least. Larger ones are tried again little by little.
+func (s *sender) split(batch []entry) {
+	size := int64(0)
+	for i := range batch {
+		size += batch[i].size()
+	}
+	s.batch = max(size/2, 1)
+	s.queue.rewind(false)
+	s.change(func(c *Counters) { c.Retries++ })
 }
 
 // arrived counts lines that the receiver has, and remembers them as such.
@@ -145,6 +168,7 @@ func (s *sender) arrived(entries []entry) {
 		}
 	}
 	s.refusals = 0
+	s.batch = min(s.batch+s.batch/16+1, s.most)
 	s.f.cursors.passed(s.target.Name, entries)
 	s.change(func(c *Counters) { c.Sent += sent; c.Failing = false })
 	if s.failures > 0 {
@@ -182,7 +206,7 @@ func (s *sender) refused(ctx context.Context, batch []entry, no *refusal) {
 
 // failed has all that is under way be sent again, after a time.
 func (s *sender) failed(ctx context.Context, err error) {
-	s.queue.rewind()
+	s.queue.rewind(true)
 	if s.failures++; s.failures == 1 {
 		s.since = now()
 	}

@@ -364,6 +364,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestTooLargeForIt: what a receiver says is too large comes in parts, and all of it arrives.
+func TestTooLargeForIt(t *testing.T) {
+	t.Parallel()
+	c := &collected{t: t, read: readOTLP}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 4<<10 {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		c.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s := newSource()
+	s.writeNumbered(1, 2000)
+	f := startForwarder(t, s, "otlp+"+server.URL, nil)
+	eventually(t, "all have arrived", func() bool { return f.Counters()[0].Sent == 2000 })
+	if last, again := numbers(t, "it", c.got()); last != 2000 || again > 0 {
+		t.Errorf("it has %d lines, and %d again", last, again)
+	}
+	if n := f.Counters()[0]; n.Dropped != 0 || n.Retries == 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
 // TestHeadersAndTLS: a receiver gets the headers that it asks for, and is known by the authorities that were given; without
 // them nothing is sent.
 func TestHeadersAndTLS(t *testing.T) {
