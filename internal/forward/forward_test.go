@@ -302,6 +302,42 @@ func TestTooLarge(t *testing.T) {
 	})
 }
 
+// TestAllIsTooLarge: one that takes no single line is asked the more rarely, and few are given up.
+func TestAllIsTooLarge(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		b.write("web", 5000)
+		r := startForwarder(t, b, 1, nil)
+		s := r.shelves[0]
+		s.set(func([]entry) error { return &tooLarge{"it answers 413"} }, false)
+		pass(10 * time.Minute)
+		if c := r.Counters()[0]; c.Dropped == 0 || c.Dropped > 60 || s.attempts() > 100 {
+			t.Errorf("%d attempts; %+v", s.attempts(), c)
+		}
+	})
+}
+
+// TestPlacesAreBounded: a target that takes nothing, while units come and go, makes the forwarder remember only so many.
+func TestPlacesAreBounded(t *testing.T) {
+	t.Parallel()
+	f, err := newForwarder(Options{Targets: []Target{{Name: "x"}}}, defaultTuning())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReader(f.routes[0])
+	r.queue.down = true
+	for i := range 20 * mostCursors {
+		name := unit.Name(fmt.Sprintf("u%d", i))
+		r.notice(name, sighting{here: true})
+		r.line(t.Context(), engine.Line{Unit: name, Seq: 7})
+		r.notice(name, sighting{went: true})
+	}
+	if n := len(r.places); n > 10*mostCursors {
+		t.Errorf("%d units are remembered", n)
+	}
+	r.alarm.stop()
+}
+
 // TestTheEnd: when it is told to end, what is queued is sent; what hangs or fails then has a few seconds, no more.
 func TestTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {

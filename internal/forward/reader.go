@@ -102,9 +102,14 @@ func (r *reader) forget(name unit.Name) {
 	if len(r.places) <= r.sweep {
 		return
 	}
-	for name, p := range r.places {
-		if r.units[name] == nil && r.f.cursors.get(r.target.Name, name) >= p.seq {
-			delete(r.places, name)
+	for _, patient := range []bool{true, false} {
+		for name, p := range r.places {
+			if r.units[name] == nil && (!patient || r.f.cursors.get(r.target.Name, name) >= p.seq) {
+				delete(r.places, name)
+			}
+		}
+		if len(r.places) <= 4*mostCursors {
+			break // else the target has taken none for long, and may get lines twice of those that come again
 		}
 	}
 	r.sweep = 2*len(r.places) + mostCursors
@@ -214,7 +219,10 @@ func (r *reader) failed(ctx context.Context, names []unit.Name, err error) {
 		r.later(r.f.t.most, culprits...)
 	case engine.Denied:
 		text := err.Error()
-		if n := len(culprits) - 1; n > 0 {
+		switch n := len(culprits) - 1; {
+		case n == 1:
+			text += " (nor those of another)"
+		case n > 1:
 			text += fmt.Sprintf(" (nor those of %d others)", n)
 		}
 		r.f.says.say("read", text)

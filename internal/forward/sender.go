@@ -139,7 +139,7 @@ func (s *sender) run(ctx context.Context) {
 			s.split(batch)
 			next = full
 		} else if ok {
-			s.refused(ctx, batch, &refusal{lines: 1, cause: large.cause})
+			s.refused(ctx, batch, &refusal{lines: -1, cause: large.cause})
 		} else if no, ok := errors.AsType[*refusal](err); ok {
 			s.refused(ctx, batch, no)
 		} else if err != nil {
