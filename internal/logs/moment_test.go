@@ -48,7 +48,7 @@ func TestSetAsideWhileListed(t *testing.T) {
 // comes later is for who follows.
 func TestGrownWhileRead(t *testing.T) {
 	t.Parallel()
-	for _, begun := range []int{10, scanBuffer - 1, scanBuffer, scanBuffer + 1, 2 * scanBuffer, 3*scanBuffer - 5} {
+	for _, begun := range []int{10, scanBuffer - 1, scanBuffer, scanBuffer + 1, scanLine - 1, scanLine, 2 * scanLine, 3*scanLine - 5} {
 		dir := scratch(t)
 		must(t, os.WriteFile(dir+"/current", []byte(strings.Repeat("l", begun)), 0o600))
 		r := &File{Directory: dir, Size: 4000, UID: os.Geteuid()}
@@ -66,7 +66,7 @@ func TestGrownWhileRead(t *testing.T) {
 			return true
 		}))
 		fs.close()
-		want := append(slices.Repeat([]string{"true"}, (begun+len("tail"))/scanBuffer), "false")
+		want := append(slices.Repeat([]string{"true"}, (begun+len("tail"))/scanLine), "false")
 		if size != begun+len("tail") || !slices.Equal(got, want) {
 			t.Errorf("of a line of %d bytes, %d are read, in parts %v", begun+len("tail"), size, got)
 		}

@@ -97,7 +97,7 @@ func (r *reading) begin() bool {
 	}
 	for line, err := range r.history(q) {
 		if err != nil {
-			line = engine.Line{Unit: j.name, Seq: first - 1, Time: j.book.now().UTC().Truncate(time.Microsecond), Stream: Own, Text: err.Error()}
+			return r.unread(err)
 		}
 		if !r.give(line) {
 			return false
@@ -106,25 +106,96 @@ func (r *reading) begin() bool {
 	return true
 }
 
+// unread yields a line that says why files are not read, which is not tried again. It returns false where no more is wanted.
+func (r *reading) unread(err error) bool {
+	j := r.j
+	r.rule = nil
+	return r.give(engine.Line{Unit: j.name, Seq: j.began, Time: j.book.now().UTC().Truncate(time.Microsecond), Stream: Own, Text: err.Error()})
+}
+
 // history yields the lines that the unit's files hold and q selects.
 func (r *reading) history(q query) iter.Seq2[engine.Line, error] {
-	return func(yield func(engine.Line, error) bool) {
+	return patiently(r, func(rule *File) iter.Seq2[engine.Line, error] { return rule.history(r.ctx, r.j.name, q) })
+}
+
+const (
+	// mostHistories is how many may read files at a time: each holds some memory and descriptors, also while its reader is
+	// slow, or its disk.
+	mostHistories = 2000
+	// readPatience is how long a reader waits for a disk, before it goes on without what is there.
+	readPatience = 5 * time.Second
+)
+
+var errTooMany = fmt.Errorf("cannot read the files of lines: %d readers do so", mostHistories)
+
+// patiently yields what is in the files, until r.ctx ends. A disk that does not answer is an error, and not asked again for r;
+// one goroutine waits for it then.
+func patiently[T any](r *reading, read func(*File) iter.Seq2[T, error]) iter.Seq2[T, error] {
+	type item struct {
+		value T
+		err   error
+	}
+	return func(yield func(T, error) bool) {
+		var none T
 		if r.rule == nil {
 			return
 		}
-		defer r.j.book.histories.Add(-1)
-		if r.j.book.histories.Add(1) > mostHistories {
-			yield(engine.Line{}, errTooMany)
+		files := &r.j.book.histories
+		if files.Add(1) > mostHistories {
+			files.Add(-1)
+			yield(none, errTooMany)
 			return
 		}
-		r.rule.history(r.ctx, r.j.name, q)(yield)
+		const some = 64
+		batches, quit := make(chan []item), make(chan struct{})
+		defer close(quit)
+		send := func(batch []item) bool {
+			select {
+			case batches <- batch:
+				return true
+			case <-quit:
+				return false
+			}
+		}
+		rule := r.rule
+		go func() {
+			defer files.Add(-1)
+			defer close(batches)
+			var batch []item
+			for value, err := range read(rule) {
+				if batch = append(batch, item{value, err}); len(batch) == some {
+					if !send(batch) {
+						return
+					}
+					batch = nil
+				}
+			}
+			send(batch)
+		}()
+		for {
+			hangs := make(chan struct{})
+			timer := after(readPatience, func() { close(hangs) })
+			var batch []item
+			ok := false
+			select {
+			case batch, ok = <-batches:
+			case <-hangs:
+				r.rule = nil
+				yield(none, fmt.Errorf("cannot read %s: it has not answered for %v", rule.Directory, readPatience))
+			case <-r.ctx.Done():
+			}
+			timer.Stop()
+			if !ok {
+				return
+			}
+			for _, i := range batch {
+				if !yield(i.value, i.err) {
+					return
+				}
+			}
+		}
 	}
 }
-
-// mostHistories is how many may read files at a time: each holds some memory and descriptors, also while its reader is slow.
-const mostHistories = 2000
-
-var errTooMany = fmt.Errorf("cannot read the files of lines: %d readers do so", mostHistories)
 
 // find finds the run that engine.LogRequest.Run means.
 func (r *reading) find(want int) (found runPlace, ok bool) {
@@ -161,20 +232,19 @@ func (r *reading) runs(yield func(runPlace) bool) {
 		return
 	}
 	rest := here[min(1, len(here)):]
-	if r.rule != nil {
-		for p, err := range r.rule.runs(r.ctx) {
-			if err != nil {
-				break // the lines are looked for in the same place, which says so
-			}
-			for len(rest) > 0 && rest[0].compare(p) > 0 {
-				if !yield(rest[0]) {
-					return
-				}
-				rest = rest[1:]
-			}
-			if !slices.Contains(here, p) && !yield(p) {
+	for p, err := range patiently(r, func(rule *File) iter.Seq2[runPlace, error] { return rule.runs(r.ctx) }) {
+		if err != nil {
+			r.unread(err)
+			break
+		}
+		for len(rest) > 0 && rest[0].compare(p) > 0 {
+			if !yield(rest[0]) {
 				return
 			}
+			rest = rest[1:]
+		}
+		if !slices.Contains(here, p) && !yield(p) {
+			return
 		}
 	}
 	for _, p := range rest {

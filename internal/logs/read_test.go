@@ -285,3 +285,47 @@ func TestTooManyHistories(t *testing.T) {
 		t.Error("there is room again, and it was not used")
 	}
 }
+
+// TestDiskThatHangs: who reads waits for a disk that does not answer once, and not for long; then gets what is in memory.
+func TestDiskThatHangs(t *testing.T) {
+	t.Parallel()
+	answer := make(chan struct{})
+	b := newBook(t, Options{RingBytes: 1000})
+	j := b.Journal(name)
+	j.Configure(Output{Drop: true, File: &File{Directory: scratch(t), Size: 1000, UID: os.Geteuid(), As: func(do func()) error {
+		<-answer
+		do()
+		return nil
+	}}})
+	write(j, 0, 100)
+	var got []engine.Line
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for l := range j.Read(ctx, engine.LogRequest{Tail: -1, Follow: true, After: j.began + 1}) {
+		if got = append(got, l); l.Seq == j.began+100 {
+			write(j, 100, 300) // it is left behind once more
+		}
+		if l.Seq == j.began+300 {
+			cancel()
+		}
+	}
+	kept := j.Tail(-1)
+	missed := 0
+	for _, l := range got {
+		if strings.Contains(l.Text, areMissing) {
+			missed++
+		}
+	}
+	if missed != 2 || len(got) < len(kept)+2 || got[len(got)-1] != kept[len(kept)-1] {
+		t.Errorf("%d times lines were missing: %q", missed, texts(got))
+	}
+	if got := texts(collect(t, j.Read(t.Context(), engine.LogRequest{Tail: -1}))); !strings.HasSuffix(got[0], ": it has not answered for 5s") || len(got) != len(kept)+1 {
+		t.Errorf("%q", got)
+	}
+	before := -1
+	if got := texts(collect(t, j.Read(t.Context(), engine.LogRequest{Tail: -1, Run: &before}))); len(got) != 1 || !strings.HasSuffix(got[0], ": it has not answered for 5s") {
+		t.Errorf("of the run before: %q", got)
+	}
+	close(answer)
+	eventually(t, "nobody waits for the disk any more", func() bool { return b.histories.Load() == 0 })
+}
