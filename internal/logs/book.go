@@ -1,35 +1,30 @@
-// Package logs keeps what units say: it reads the output of their runs, keeps
-// the newest of it in memory, gives it to readers and followers, shows it on the
-// container's console, and writes it to files where a unit has a File.
+// Package logs keeps what units say: it reads the output of their runs, keeps the newest of it in memory, gives it to
+// readers and followers, shows it on the container's console, and writes it to files where a unit has a File, from which it
+// gives readers what memory has no more.
 //
-// It promises that nothing that reads a journal, and nothing that happens to the
-// console, ever makes a service wait that was not asked to: a run's pipe is drained at
-// full speed. Only the files of a unit can make it wait, and nobody else, when the disk is
-// slower than it writes; so that they have every line. So can the console where
-// Output.Wait is set, while somebody may still read it. Where a disk can't be written at all, nobody
-// waits: the lines are counted, and in their place one says how many are missing.
-// Stdout and stderr are kept apart, each in its own order, and every line
-// of a unit has a number that grows by one. The bytes of a line are kept as they
-// are: NUL, invalid UTF-8, escape sequences and a "\r" before the newline are
-// the service's, and nothing here interprets, replaces or removes them. A line
-// is what stands before a "\n"; where no "\n" ended it (it is longer than 64 KiB
-// and goes on in the next line, or the stream ended there) the line is marked
-// Partial. So a stream can be put together again byte by byte.
+// It promises that nothing that reads a journal, and nothing that happens to the console, ever makes a service wait that
+// was not asked to: a run's pipe is drained at full speed. Only the files of a unit can make it wait, and nobody else, when
+// the disk is slower than it writes or full for a moment; so that they have every line. So can the console where
+// Output.Wait is set, while somebody may still read it. Where a disk can't be written at all, nobody waits, and lines that
+// no file has are said in their place.
+//
+// Stdout and stderr are kept apart, each in its own order, and every line of a unit has a number that grows by one. The
+// bytes of a line are kept as they are: NUL, invalid UTF-8, escape sequences and a "\r" before the newline are the
+// service's, and nothing here interprets, replaces or removes them. A line is what stands before a "\n"; where no "\n"
+// ended it (it is longer than 64 KiB and goes on in the next line, or the stream ended there) the line is marked Partial. So
+// a stream can be put together again byte by byte.
 //
 // Secret values that Book.Mask was told are masked on the way in, the one change to a line that there is: what is behind
 // (the ring, files, the console, readers) never has one.
 //
-// Memory is bounded: each unit that has written has one ring of at most
-// Options.RingBytes, its bookkeeping included, and while it waits for its files a line for each stream more; an idle pipe holds no buffer; a
-// stalled console holds at most 1 MiB, beside what one read of each unit that waits
-// for it has brought. The oldest lines make room for new ones.
+// Memory is bounded: each unit that has written has one ring of at most Options.RingBytes, its bookkeeping included, and
+// while it waits for its files a line for each stream more; an idle pipe holds no buffer; a stalled console holds at most
+// 1 MiB, beside what one read of each unit that waits for it has brought. The oldest lines make room for new ones.
 //
-// It does not promise that a line is kept for ever (a journal is memory, and
-// ends with the process; of files the oldest are removed), that it is on the disk when
-// the machine goes down (nothing is synced), nor that a terminal is safe from what a service
-// prints: who shows lines on a terminal decides what to do about control
-// characters. The console makes prefixed lines harmless where it is a terminal itself; to
-// a pipe it writes what it was given, and docker logs shows that.
+// It does not promise that a line is kept for ever (a journal is memory, and ends with the process; of files the oldest are
+// removed), that it is on the disk when the machine goes down (nothing is synced), nor that a terminal is safe from what a
+// service prints: who shows lines on a terminal decides what to do about control characters. The console makes prefixed
+// lines harmless where it is a terminal itself; to a pipe it writes what it was given, and docker logs shows that.
 package logs
 
 import (
