@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -15,9 +16,28 @@ import (
 // lives; those of an earlier life can't be asked for any more.
 type shop struct {
 	Engine
+
+	mu     sync.Mutex
 	change chan struct{} // closed and made anew
 	units  map[unit.Name]*ware
 	open   int
+}
+
+func (s *shop) do(what func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	what()
+}
+
+// streams is how many are open, and readers how many read a unit.
+func (s *shop) streams() (n int) {
+	s.do(func() { n = s.open })
+	return n
+}
+
+func (s *shop) readers(name unit.Name) (n int) {
+	s.do(func() { n = s.units[name].readers })
+	return n
 }
 
 type ware struct {
@@ -33,30 +53,40 @@ func (s *shop) rouse() {
 
 func (s *shop) LogsOf(ctx context.Context, reqs []LogRequest) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		s.open++
-		defer func() { s.open-- }()
+		s.do(func() { s.open++ })
+		defer s.do(func() { s.open-- })
 		Gather(ctx, reqs, func(ctx context.Context, r LogRequest) iter.Seq2[Line, error] { return logsOf(ctx, s, r) })(yield)
 	}
 }
 
 func (s *shop) Logs(ctx context.Context, req LogRequest) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		w := s.units[req.Name]
-		if w == nil || w.gone {
+		var w *ware
+		s.do(func() {
+			if w = s.units[req.Name]; w != nil && w.gone {
+				w = nil
+			}
+			if w != nil {
+				w.readers++
+			}
+		})
+		if w == nil {
 			yield(Line{}, Errorf(NotFound, "cannot read the log of %s: there is no such unit", req.Name))
 			return
 		}
-		w.readers++
-		defer func() { w.readers-- }()
+		defer s.do(func() { w.readers-- })
 		for place := max(req.After, w.first-1); ; {
-			change := s.change
-			for place+1 < w.next {
+			var change chan struct{}
+			var next uint64
+			var gone bool
+			s.do(func() { change, next, gone = s.change, w.next, w.gone })
+			for place+1 < next {
 				place++
 				if !yield(Line{Unit: req.Name, Seq: place}, nil) {
 					return
 				}
 			}
-			if w.gone {
+			if gone {
 				return
 			}
 			select {
@@ -69,7 +99,7 @@ func (s *shop) Logs(ctx context.Context, req LogRequest) iter.Seq2[Line, error] 
 }
 
 // TestFollowerMissesNothing: whatever units come, write, go and come again, each line of each comes once and in order, and
-// streams are few. (All goroutines of this take turns, so that nothing is guarded.)
+// streams are few.
 func TestFollowerMissesNothing(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
@@ -107,11 +137,14 @@ func TestFollowerMissesNothing(t *testing.T) {
 			remove := func(name unit.Name) bool {
 				for take() {
 				}
-				if s.units[name].readers == 0 {
+				if s.readers(name) == 0 {
 					return false
 				}
-				s.units[name].gone, wanted[name] = true, false
-				s.units[name].next += uint64(random.IntN(3))
+				s.do(func() {
+					s.units[name].gone = true
+					s.units[name].next += uint64(random.IntN(3))
+				})
+				wanted[name] = false
 				f.Gone(name)
 				return true
 			}
@@ -121,9 +154,9 @@ func TestFollowerMissesNothing(t *testing.T) {
 				switch random.IntN(8) {
 				case 0: // one comes, maybe at once in the place of one that is there
 					if w == nil {
-						s.units[name] = &ware{first: 1, next: 1}
+						s.do(func() { s.units[name] = &ware{first: 1, next: 1} })
 					} else if remove(name) {
-						s.units[name] = &ware{first: w.next, next: w.next}
+						s.do(func() { s.units[name] = &ware{first: w.next, next: w.next} })
 					}
 				case 1, 2:
 					if w != nil {
@@ -137,15 +170,16 @@ func TestFollowerMissesNothing(t *testing.T) {
 					}
 				case 5, 6:
 					if w != nil && !w.gone {
-						w.next += uint64(random.IntN(3))
+						n := uint64(random.IntN(3))
+						s.do(func() { w.next += n })
 					}
 				case 7:
 					take()
 				}
-				s.rouse()
+				s.do(s.rouse)
 				synctest.Wait()
-				if s.open > 2*most+2 {
-					t.Fatalf("seed %d: %d streams", seed, s.open)
+				if n := s.streams(); n > 2*most+2 {
+					t.Fatalf("seed %d: %d streams", seed, n)
 				}
 			}
 			for name, w := range s.units {
@@ -163,8 +197,8 @@ func TestFollowerMissesNothing(t *testing.T) {
 				}
 			}
 			f.Close()
-			if synctest.Wait(); s.open != 0 || f.Streams() != 0 {
-				t.Errorf("seed %d: %d streams are left", seed, s.open)
+			if synctest.Wait(); s.streams() != 0 || f.Streams() != 0 {
+				t.Errorf("seed %d: %d streams are left", seed, s.streams())
 			}
 		})
 	}
