@@ -330,6 +330,17 @@ func (s *shelf) texts(name unit.Name) []string {
 	return all
 }
 
+// byUnit are the texts of each unit.
+func (s *shelf) byUnit() map[unit.Name][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[unit.Name][]string{}
+	for _, e := range s.got {
+		all[e.line.Unit] = append(all[e.line.Unit], e.text())
+	}
+	return all
+}
+
 // numbered are the texts of a unit's lines from one number to another.
 func numbered(name unit.Name, from, to int) []string {
 	var all []string
