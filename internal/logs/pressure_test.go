@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -332,4 +333,58 @@ func TestOmittedLinesAreToldAtOnce(t *testing.T) {
 	close(answer)
 	soon(t, "it is told", told)
 	closed(t, b)
+}
+
+// TestDropIsCounted: a unit that is not to wait for its files never does, and each of its lines is there, or said to be
+// missing, once.
+func TestDropIsCounted(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	b := newBook(t, Options{})
+	j := b.Journal(name)
+	answer := make(chan struct{})
+	j.Configure(Output{RingBytes: 8 << 10, Drop: true, File: &File{Directory: dir, Size: 20_000, UID: os.Geteuid(), As: func(do func()) error {
+		<-answer
+		do()
+		return nil
+	}}})
+	const each = 20_000
+	over := make(chan struct{})
+	soon(t, "all is written", talk(t, b, name, each))
+	j.Drained(t.Context(), 1)
+	go func() {
+		defer close(answer)
+		for { // it answers, again and again, but never quickly
+			select {
+			case answer <- struct{}{}:
+				runtime.Gosched()
+			case <-over:
+				return
+			}
+		}
+	}()
+	soon(t, "all is written once more", talk(t, b, name, each))
+	j.Drained(t.Context(), 1)
+	close(over)
+	closed(t, b)
+	there, missing, next := 0, 0, 0
+	for line := range strings.Lines(content(t, dir)) {
+		var n int
+		if _, err := fmt.Sscanf(line, "out %d\n", &n); err == nil {
+			if n != next%each {
+				t.Fatalf("%q is not line %d", line, next)
+			}
+			there++
+			next++
+			continue
+		}
+		if _, err := fmt.Sscanf(line, "pintle %d line", &n); err != nil || !strings.HasSuffix(line, " missing here: the disk did not keep up\n") {
+			t.Fatalf("there is %q", line)
+		}
+		missing += n
+		next += n
+	}
+	if there+missing != 2*each || missing < each/2 || there == 0 {
+		t.Errorf("%d lines are there, %d are said to be missing", there, missing)
+	}
 }
