@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"weak"
 
 	"golang.org/x/sys/unix"
@@ -126,5 +127,39 @@ func TestConditionsOfThoseThatGo(t *testing.T) {
 			}
 			must(t, w.Close())
 		})
+	}
+}
+
+// TestClockSetBack: lines are written in order, and with numbers in order, and files that could not be written are tried
+// again in time, though the clock is set back by a day and forth again.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t) + "/log"
+	b, j, h := kept(t, File{Directory: dir, Size: 200, Age: time.Hour, Keep: 100})
+	say(j, "one")
+	h.move(-24 * time.Hour)
+	say(j, "two")
+	must(t, os.Rename(dir, dir+".1"))
+	must(t, os.WriteFile(dir, nil, 0o600))
+	h.move(-24 * time.Hour)
+	say(j, "three")
+	h.change(t)
+	h.move(-24 * time.Hour)
+	must(t, os.Remove(dir))
+	must(t, os.Rename(dir+".1", dir))
+	h.change(t) // by itself
+	for i := range 5 {
+		say(j, fmt.Sprint("more ", i))
+		h.move(24 * time.Hour)
+	}
+	closed(t, b)
+	if got, want := content(t, dir), "out one\nout two\nout three\nout more 0\nout more 1\nout more 2\nout more 3\nout more 4\n"; got != want {
+		t.Errorf("it holds %q", got)
+	}
+	next := j.began
+	for l := range (&File{Directory: dir, Size: 200, UID: os.Geteuid()}).history(t.Context(), name, all) {
+		if next++; l.Seq != next {
+			t.Errorf("line %q has number %d, not %d", l.Text, l.Seq-j.began, next-j.began)
+		}
 	}
 }
