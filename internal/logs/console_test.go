@@ -233,6 +233,7 @@ func TestConsoleGone(t *testing.T) {
 // roles are what the test binary plays when it is run again.
 var roles = map[string]func() int{
 	"quiet":  playing(quiet),
+	"few":    playing(few),
 	"logger": playing(logger),
 	"writer": playing(flooding),
 	// console shows lines on its own stderr until that is given up, and says the condition on stdout.
