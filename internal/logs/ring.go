@@ -90,7 +90,7 @@ func (r *ring) makeRoom(size int) {
 	const least = 128
 	room := min(max(least, 2*len(r.buf)), r.limit)
 	if need > r.limit && r.used() > 0 { // there are lines that are held
-		room = min(2*len(r.buf), 2*r.limit)
+		room = 2 * len(r.buf)
 	}
 	other := make([]byte, max(need, room))
 	head, tail := r.pieces(r.oldest, r.used())
