@@ -17,6 +17,8 @@ type assembler struct {
 	defined map[string]Position
 	// logs has what holds for the output of units that do not say.
 	logs *logSection
+	// logDirectories has where each directory of logs stands.
+	logDirectories map[string]Position
 	// dependents are the units with dependencies, which are checked when all units are known.
 	dependents []dependent
 }
@@ -30,7 +32,7 @@ type declared struct {
 }
 
 func assemble(documents []*document, r *report) *Config {
-	a := assembler{report: r, defined: map[string]Position{}}
+	a := assembler{report: r, defined: map[string]Position{}, logDirectories: map[string]Position{}}
 	d, units := a.merge(documents)
 	c := &Config{
 		Governor:       governor(d.Governor),

@@ -52,6 +52,7 @@ func (a *assembler) log(at string, nearest *logSection, further ...*logSection) 
 	}
 	if nearest != nil {
 		a.directory(at, nearest, decided)
+		a.ownDirectory(at, nearest, further...)
 	}
 	levels = append(levels, a.logs)
 	if nearest != nil {
@@ -91,6 +92,21 @@ func first[V value](levels []*logSection, of func(*logSection) V) V {
 		}
 	}
 	return of(levels[len(levels)-1])
+}
+
+// ownDirectory checks that a section has files be where nobody else's are. An instance's section may say what its template's
+// does.
+func (a *assembler) ownDirectory(at string, l *logSection, further ...*logSection) {
+	same := func(other *logSection) bool { return other != nil && other.Directory.text == l.Directory.text }
+	if l.Directory.text == "" || slices.ContainsFunc(further, same) {
+		return
+	}
+	directory := path.Clean(l.Directory.text)
+	if other, taken := a.logDirectories[directory]; taken {
+		a.failf(l.Directory.at, "cannot use %s.directory: units can't share one, and it is used in %s already", at, other)
+		return
+	}
+	a.logDirectories[directory] = l.Directory.at
 }
 
 // directory checks where a section has files be, and that it does not say how without saying where.

@@ -194,6 +194,8 @@ func TestErrorsOfLogs(t *testing.T) {
 		{top("rotate: {total: 5KB, size: 6KB}"), `1:23: cannot use log.rotate.total: it is less than size`},
 		{web("readers: [ops]"), `4:11: cannot use services.web.log.readers: there is no such key`},
 		{web("directory: l"), `4:22: cannot use services.web.log.directory: "l" is no absolute path`},
+		{service("log: {directory: /l}\n  a: {command: [x], log: {directory: /l/}}"), `5:38: cannot use services.a.log.directory: units can't share one, and it is used in 4:22 already`},
+		{template("log: {directory: /l/%i}\n    overrides: {a: {log: {directory: /m}}, b: {log: {directory: /l/%i}}, c: {log: {directory: /m/.}}}"), `5:95: cannot use templates.gw.overrides.c.log.directory: units can't share one, and it is used in 5:38 already`},
 		{web("directory: /l/../m"), `4:22: cannot use services.web.log.directory: "/l/../m" has a ".."`},
 		{web("mode: 0600"), `4:17: cannot use services.web.log.mode: it has no directory, so there are no files`},
 		{web("overflow: drop, rotate: {}"), "4:21: cannot use services.web.log.overflow: it has no directory, so there are no files\n4:27: cannot use services.web.log.rotate: it has no directory, so there are no files"},
