@@ -61,5 +61,6 @@ func parseCursor(text string) (cursor, error) {
 	return c, nil
 }
 
-// pass moves the cursor behind a line.
-func (c cursor) pass(name unit.Name, seq uint64) { c[name] = max(c[name], seq) }
+// pass moves the cursor behind a line. Its number is smaller than the one before where pintle's clock was set back between
+// two of its lives.
+func (c cursor) pass(name unit.Name, seq uint64) { c[name] = seq }

@@ -145,7 +145,7 @@ func (c *cursors) passed(target string, entries []entry) {
 		c.places[target] = places
 	}
 	for _, e := range entries {
-		if e.lost == 0 && places[e.line.Unit] < e.line.Seq {
+		if e.lost == 0 && places[e.line.Unit] != e.line.Seq { // smaller where the clock was set back between two lives of pintle
 			places[e.line.Unit] = e.line.Seq
 			c.changed = true
 		}

@@ -218,7 +218,13 @@ func (b each) Logs(ctx context.Context, req engine.LogRequest) iter.Seq2[engine.
 			yield(engine.Line{}, err)
 			return
 		}
-		for place := req.After; ; {
+		place := req.After
+		b.mu.Lock()
+		if n := len(b.lines[req.Name]); n > 0 && place > b.lines[req.Name][n-1].Seq {
+			place = 0 // it is of a life when the clock was ahead
+		}
+		b.mu.Unlock()
+		for {
 			b.mu.Lock()
 			change, over, down := b.change, b.gone[req.Name], b.starts != starts
 			lines := b.lines[req.Name]

@@ -166,9 +166,6 @@ func (r *reader) take(ctx context.Context, i engine.Item) {
 // line puts a line into the queue.
 func (r *reader) line(ctx context.Context, l engine.Line) {
 	p := r.place(l.Unit)
-	if l.Seq <= p.seq {
-		return // an engine that knows no After gives it again
-	}
 	u := r.units[l.Unit]
 	if r.failures = 0; u != nil {
 		u.failures = 0

@@ -104,6 +104,25 @@ func TestPintleIsAway(t *testing.T) {
 	})
 }
 
+// TestClockSetBack: a life of pintle that began when the clock was behind that of the one before has smaller numbers. Its
+// lines arrive all the same, and the next forwarder goes on behind them.
+func TestClockSetBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := newBooks()
+		b.write("web", 100)
+		r := startForwarder(t, b, 1, nil)
+		pass(time.Minute)
+		b.away(true, nil)
+		b.away(false, func() { b.lines["web"], b.lives["web"] = nil, []int{0} })
+		b.write("web", 5)
+		pass(time.Minute)
+		same(t, "web", r.shelves[0].texts("web"), append(numbered("web", 1, 100), numbered("web", 1, 5)...))
+		if got := r.cursors.get(r.routes[0].target.Name, "web"); got != 5 {
+			t.Errorf("the cursor is %d", got)
+		}
+	})
+}
+
 // TestNoReader: who may read nothing hears so in one sentence a minute, and does not ask for each unit by itself.
 func TestNoReader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
