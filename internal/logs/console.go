@@ -49,7 +49,7 @@ type console struct {
 // consoleLine is a line as the console gets it.
 type consoleLine struct {
 	run, seq uint64 // seq 0: it has none
-	time     int64  // nanoseconds since 1970
+	time     int64  // microseconds since 1970
 	stream   string
 	partial  bool
 	text     []byte
@@ -183,7 +183,7 @@ func (c *console) formatOf(s *share, l *consoleLine) unit.ConsoleFormat {
 
 // say shows a line that belongs to no unit.
 func (c *console) say(text string) {
-	c.own.add(&consoleLine{time: c.now().UnixNano(), stream: Own, text: []byte(text)})
+	c.own.add(&consoleLine{time: c.now().UnixMicro(), stream: Own, text: []byte(text)})
 }
 
 // appendLine appends a line as it is shown on an outlet. The caller holds c.mu.
@@ -224,7 +224,7 @@ func (c *console) appendGap(b []byte, o *outlet, s *share, n int) []byte {
 	if n == 1 {
 		text = "1 line was not shown here: the console did not keep up"
 	}
-	l := &consoleLine{time: c.now().UnixNano(), stream: Own, text: []byte(text)}
+	l := &consoleLine{time: c.now().UnixMicro(), stream: Own, text: []byte(text)}
 	return c.appendLine(b, o, s, c.formatOf(s, l), l)
 }
 

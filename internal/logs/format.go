@@ -56,7 +56,7 @@ func Words(format unit.ConsoleFormat, at time.Time, text string) string {
 		line = strings.TrimSuffix(line, "\n")
 		if format == unit.ConsoleJSON {
 			var s stamp
-			b = appendJSON(b, "", s.of(at.UnixNano()), &consoleLine{stream: Own, text: []byte(line)})
+			b = appendJSON(b, "", s.of(at.UnixMicro()), &consoleLine{stream: Own, text: []byte(line)})
 		} else {
 			b = appendWords(b, "", appendClean(nil, []byte(line))) // of a service that it quotes
 		}
@@ -176,10 +176,10 @@ type stamp struct {
 	text []byte
 }
 
-// of is the text of a time in nanoseconds since 1970. It is valid until the next call.
+// of is the text of a time in microseconds since 1970. It is valid until the next call.
 func (s *stamp) of(at int64) []byte {
 	if s.text == nil || s.time != at {
-		s.time, s.text = at, time.Unix(0, at).UTC().AppendFormat(s.text[:0], stampForm)
+		s.time, s.text = at, time.UnixMicro(at).UTC().AppendFormat(s.text[:0], stampForm)
 	}
 	return s.text
 }

@@ -62,7 +62,7 @@ func TestConsoleFormats(t *testing.T) {
 			console.err.terminal, console.err.coloured = c.terminal, c.terminal && !c.plain
 			s := console.join(name, nil)
 			s.configure(c.unit, false)
-			at := clock().UnixNano()
+			at := clock().UnixMicro()
 			s.add(&consoleLine{run: 7, seq: 1, time: at, stream: engine.Stdout, text: []byte("one")})
 			s.add(&consoleLine{run: 7, seq: 2, time: at, stream: engine.Stderr, partial: true, text: []byte(evil)})
 			s.add(&consoleLine{run: 7, seq: 3, time: at, stream: Own, text: []byte("exited")})
@@ -102,6 +102,28 @@ func TestWordsAreHarmless(t *testing.T) {
 	}
 }
 
+// The time on the console is the one that pintle logs has, to the microsecond.
+func TestConsoleTimes(t *testing.T) {
+	t.Parallel()
+	var shown recorder
+	b := NewBook(Options{Console: &shown, ConsoleFormat: unit.ConsoleJSON, Now: clock})
+	j := b.Journal(name)
+	var s splitter
+	j.take(&s, 1, engine.Stdout, []byte("one\n"))
+	j.Note(1, "exited")
+	b.Say("stopping")
+	closed(t, b)
+	for line := range strings.Lines(shown.String()) {
+		var l engine.Line
+		if err := json.Unmarshal([]byte(line), &l); err != nil || !l.Time.Equal(clock().Truncate(time.Microsecond)) {
+			t.Errorf("%v: %s is not of %v", err, line, clock())
+		}
+	}
+	if n := strings.Count(shown.String(), "\n"); n != 3 {
+		t.Errorf("there are %d lines:\n%s", n, &shown)
+	}
+}
+
 // Whatever a service writes, its line is one JSON object, of valid UTF-8 and harmless on a terminal, from which the line
 // comes back; but for bytes that are not UTF-8, of which each comes back as U+FFFD.
 func TestConsoleObjectsComeBack(t *testing.T) {
@@ -116,8 +138,8 @@ func TestConsoleObjectsComeBack(t *testing.T) {
 			Text:   valid(text), Partial: rapid.Bool().Draw(t, "partial"),
 		}
 		var s stamp
-		line := appendJSON(nil, name, s.of(at.UnixNano()), &consoleLine{
-			run: want.Run, seq: want.Seq, time: at.UnixNano(), stream: want.Stream, partial: want.Partial, text: text})
+		line := appendJSON(nil, name, s.of(at.UnixMicro()), &consoleLine{
+			run: want.Run, seq: want.Seq, time: at.UnixMicro(), stream: want.Stream, partial: want.Partial, text: text})
 		var got engine.Line
 		d := json.NewDecoder(strings.NewReader(string(line)))
 		d.DisallowUnknownFields()
