@@ -155,7 +155,7 @@ func setAside(dir int, r *File, size int64, now time.Time) error {
 		}
 		at = at.Add(time.Microsecond)
 	}
-	if err != nil {
+	if err != nil && err != unix.ENOENT { // another container has just done it
 		return fmt.Errorf("cannot rename it: %w", err)
 	}
 	return nil

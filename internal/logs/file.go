@@ -261,10 +261,18 @@ func (f *file) isAt(dir int) bool {
 func (f *file) open(r *File, dir int, now time.Time) error {
 	f.close()
 	const flags = unix.O_RDWR | unix.O_APPEND
-	opened, size, err := openRegular(dir, currentName, flags, 0)
-	if err == unix.ENOENT {
+	var opened *os.File
+	var size int64
+	var err error
+	for range 100 { // another container may make it, or set it aside, at the same time
+		if opened, size, err = openRegular(dir, currentName, flags, 0); err != unix.ENOENT {
+			break
+		}
 		if opened, size, err = openRegular(dir, currentName, flags|unix.O_CREAT|unix.O_EXCL, r.mode()); err == nil {
 			_ = unix.Fchmod(int(opened.Fd()), r.mode()) // without it, fewer may read than the process's umask lets
+		}
+		if err != unix.EEXIST {
+			break
 		}
 	}
 	if err != nil {

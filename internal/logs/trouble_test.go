@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -132,6 +133,45 @@ func TestTroubles(t *testing.T) {
 				closed(t, b)
 			})
 		}
+	}
+}
+
+// TestTwoWriteToOneDirectory: two pintles (two containers on a volume) that write to the same files, and set them aside
+// under each other's hands, lose no line and have nothing to say about it.
+func TestTwoWriteToOneDirectory(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	const writers, turns, each = 2, 400, 5
+	var all sync.WaitGroup
+	for w := range writers {
+		b, j, _ := kept(t, File{Directory: dir, Size: 4000, Keep: 1 << 20})
+		all.Go(func() {
+			for turn := range turns {
+				var lines []string
+				for i := range each {
+					lines = append(lines, fmt.Sprintf("writer %d line %d", w, turn*each+i))
+				}
+				say(j, lines...)
+				if c := b.Conditions(); c != nil {
+					t.Errorf("writer %d: %q", w, c)
+					return
+				}
+			}
+			closed(t, b)
+		})
+	}
+	all.Wait()
+	text := content(t, dir)
+	var next [writers]int
+	for line := range strings.Lines(text) {
+		var w, n int
+		if _, err := fmt.Sscanf(line, "out writer %d line %d\n", &w, &n); err != nil || next[w] != n {
+			t.Fatalf("%v: this is not the next line: %q", err, line)
+		}
+		next[w]++
+	}
+	if next != [writers]int{turns * each, turns * each} {
+		t.Errorf("there are %d lines", next)
 	}
 }
 
