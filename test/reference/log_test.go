@@ -2,6 +2,8 @@ package reference_test
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,4 +51,27 @@ func TestGatewaysKeepTheirOutputInFiles(t *testing.T) {
 	if s := succeeds(t, pintle(c, "hermes", "status")); strings.Contains(s, "in memory only") {
 		t.Errorf("the status says %s", s)
 	}
+}
+
+// What README.md shows of the logs is what they show.
+func TestReadmesLogs(t *testing.T) {
+	t.Parallel()
+	c := boot(t, dockertest.Options{}, "sleep", "infinity")
+	succeeds(t, pintle(c, "hermes", "create", "gateway@coder"))
+	succeeds(t, pintle(c, "hermes", "restart", "gateway@coder"))
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, ok := strings.Cut(string(readme), "$ docker exec -u hermes agent pintle logs --run -1 --tail 2 gateway@coder\n")
+	if shown, _, _ = strings.Cut(shown, "$"); !ok {
+		t.Fatal("README.md shows something else")
+	}
+	sorted := func(text string) []string { // one is from stdout, one from stderr: either may be read first
+		return slices.Sorted(strings.Lines(text))
+	}
+	dockertest.Eventually(t, soon, func() (bool, string) {
+		r := pintle(c, "hermes", "logs", "--run", "-1", "--tail", "2", "gateway@coder")
+		return r.Code == 0 && slices.Equal(sorted(r.Stdout), sorted(shown)), r.String()
+	}, fmt.Sprintf("it shows %q", shown))
 }
