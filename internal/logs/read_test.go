@@ -61,7 +61,6 @@ func TestReadIsWhatWasWritten(t *testing.T) {
 		dir, h := scratch(outer), &hand{at: clock()}
 		rule := File{Directory: dir, Size: rapid.Int64Range(200, 3000).Draw(t, "size"), UID: os.Geteuid(), Compress: rapid.Bool().Draw(t, "compress")}
 		var all []writtenLine
-		var times []time.Time
 		var b *Book
 		var j *Journal
 		for life := range rapid.IntRange(1, 3).Draw(t, "lives") {
@@ -82,7 +81,6 @@ func TestReadIsWhatWasWritten(t *testing.T) {
 				j.take(&s, run, engine.Stderr, []byte(text+"\n"))
 				written(j)
 				at := h.now().UTC().Truncate(time.Microsecond)
-				times = append(times, at)
 				all = append(all, writtenLine{engine.Line{Unit: name, Run: run, Seq: j.began + 1 + uint64(i), Time: at, Stream: engine.Stderr, Text: text}, j.began})
 			}
 			if life%2 == 0 {

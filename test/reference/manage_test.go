@@ -90,9 +90,9 @@ func TestPromise5InstancesAreManagedAtRunTimeWithoutRoot(t *testing.T) {
 	}
 }
 
-// A start that fails says so, with the reason and what the run wrote last, and
-// fails (U67, U68, B68): whatever the rules make of the end.
-func TestStartOfOneThatDiesAtOnceSaysSo(t *testing.T) {
+// TestU68: a start reported success for what died in the next moment. A start that fails says so, with the reason and
+// what the run wrote last, and fails (B68): whatever the rules make of the end.
+func TestU68(t *testing.T) {
 	t.Parallel()
 	c := boot(t, dockertest.Options{}, "sleep", "infinity")
 	for _, test := range []struct{ name, conf, died, now string }{ // one that is started again may be anything by now
