@@ -181,6 +181,9 @@ func TestLogsOutliveMemoryAndContainer(t *testing.T) {
 		return all
 	}
 	all := check(c, "in its first life", "deep of the second run")
+	if len(all) <= lines {
+		t.Fatalf("there are only %d lines", len(all))
+	}
 	middle := all[lines/2].Cursor
 	after := func(c *dockertest.Container, what string, want ...string) {
 		t.Helper()
@@ -202,8 +205,8 @@ func TestLogsOutliveMemoryAndContainer(t *testing.T) {
 	utter(t, c, "deep", "in another life")
 	again := check(c, "in its second life", "deep of the second run", "deep in another life")
 	for i, l := range all { // with the time, the run and the number that it had
-		if again[i] != l {
-			t.Fatalf("it was %+v, and is %+v", l, again[i])
+		if i >= len(again) || again[i] != l {
+			t.Fatalf("line %d was %+v, and is not so in the second life", i, l)
 		}
 	}
 	after(c, "in its second life", "deep of the second run", "deep in another life")

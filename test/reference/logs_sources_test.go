@@ -111,8 +111,8 @@ prepare:
 			}
 		}
 	}
-	// What it wrote last is what came last: its last words, or those by logger(1).
-	if !regexp.MustCompile(`Wrote: +(last words \*|user.notice a: log \*)\*\*`).MatchString(shown["pintle why"]) {
+	// What was read last is the end of any of its three streams.
+	if !regexp.MustCompile(`Wrote: +(last words \*\*\*|err \*\*\*|user.notice a: log \*\*\*)`).MatchString(shown["pintle why"]) {
 		t.Errorf("why does not show what it wrote last:\n%s", shown["pintle why"])
 	}
 	if !json.Valid([]byte(shown["pintle status"])) || slices.Contains([]string{shown["pintle runs"], shown["pintle status"]}, "") {
