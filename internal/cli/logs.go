@@ -101,7 +101,7 @@ func (f cursorFlag) Type() string   { return "cursor" }
 func (f cursorFlag) Set(text string) error {
 	more, err := parseCursor(text)
 	for name, seq := range more {
-		f.c.pass(name, seq)
+		f.c[name] = max(f.c[name], seq)
 	}
 	return err
 }
@@ -128,10 +128,18 @@ func (a *app) logs(ctx context.Context, args []string, f *logsFlags) error {
 	}
 	err = r.all(ctx, names)
 	r.print.flush()
+	if err == nil && ctx.Err() == nil && a.out.err == nil && f.wantsOneRun() && len(r.runs) == 0 {
+		err = engine.Errorf(engine.NotFound, "cannot show run %d of %s: nothing of it is kept", *f.run, c)
+	}
 	if f.showCursor && a.out.err == nil && (err == nil || len(r.read) > 0) {
 		fmt.Fprintf(a.Stderr, "-- cursor: %s\n", r.read)
 	}
 	return err
+}
+
+// wantsOneRun tells whether all that is kept of a run is to be shown, so that there should be something.
+func (f *logsFlags) wantsOneRun() bool {
+	return f.run != nil && f.tail != 0 && f.since.IsZero() && f.until.IsZero() && len(f.after) == 0
 }
 
 // patterns tells whether units that appear later may be meant.

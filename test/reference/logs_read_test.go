@@ -190,7 +190,6 @@ func TestLogsAreFound(t *testing.T) {
 		{"--run 0 a", "3.0 3.1 3.2"},
 		{"--run -1 a", "2.0 2.1 2.2"},
 		{"--run -2 --tail 1 a", "1.2"},
-		{"--run 99 a", ""},
 		{"--since " + at(4) + " a", "2.1 2.2 3.0 3.1 3.2"},
 		{"--until " + at(4) + " a", "1.0 1.1 1.2 2.0 2.1"},
 		{"--since " + at(2) + " --until " + at(6) + " a", "1.2 2.0 2.1 2.2 3.0"},
@@ -225,6 +224,9 @@ func TestLogsAreFound(t *testing.T) {
 	utter(t, c, "b", "at last")
 	if got, want := wrote(readLogs(t, c, "--cursor", cursor, "a", "b")), "b later\na later, too\nb at last"; got != want {
 		t.Errorf("after the cursor there is %q, want %q", got, want)
+	}
+	if r := pintle(c, "0", "logs", "--run", "99", "a"); r.Code != 4 || r.Stdout != "" || r.Stderr != "pintle: cannot show run 99 of a: nothing of it is kept\n" {
+		t.Errorf("a run that never was: %s", r)
 	}
 	if r := pintle(c, "0", "logs", "--cursor", cursor[:len(cursor)-2], "a"); r.Code != 2 {
 		t.Errorf("a cursor that was cut off: %s", r)
