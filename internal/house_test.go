@@ -36,8 +36,9 @@ var mayImport = map[string][]string{
 	"internal/supervisor": {"account", "discover", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "syslog", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/forward":    {"engine", "unit"},
-	"internal/dashboard":  {"engine", "forward", "unit"},
-	"internal/cli":        {"dashboard", "engine", "forward", "unit"},
+	"internal/dashboard":  {"engine", "unit"},
+	"internal/cli":        {"dashboard", "engine", "unit"},
+	"internal/s6/wire":    {},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
 }
 
@@ -52,6 +53,7 @@ var neverIn = map[string][]string{
 	"internal/syslog":     {"os/exec", "net/http"},
 	"internal/probe":      {"os/exec"},
 	"internal/discover":   {"os/exec", "net/http"},
+	"internal/s6/wire":    {"os/exec", "net/http", "sync", "context"},
 	// A library that is linked is initialised in PID 1 too, whichever role a process has.
 	"internal/dashboard": {"os/exec", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp", "github.com/prometheus/common/expfmt"},
 	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/s2"},
