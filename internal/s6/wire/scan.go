@@ -70,7 +70,7 @@ func (d *Dir) Scan(v Version) (entries []Entry, warnings []string, again bool, e
 func (d *Dir) entry(name string) (Entry, bool, error) {
 	var st unix.Stat_t
 	if err := retry(func() error { return unix.Fstatat(d.fd(), name, &st, 0) }); err != nil {
-		return Entry{}, false, fmt.Errorf("unable to stat %s: %w", name, err)
+		return Entry{}, false, fmt.Errorf("unable to stat %s: %s", name, Text(err))
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return Entry{}, false, nil
@@ -85,7 +85,7 @@ func (d *Dir) entry(name string) (Entry, bool, error) {
 		entry.Log = st.Mode&unix.S_IFMT == unix.S_IFDIR
 	case unix.ENOENT:
 	default:
-		return Entry{}, false, fmt.Errorf("unable to stat %s: %w", log, err)
+		return Entry{}, false, fmt.Errorf("unable to stat %s: %s", log, Text(err))
 	}
 	return entry, true, nil
 }

@@ -31,7 +31,8 @@ type Service struct {
 	NewPIDs bool
 	// Log tells whether there is a logger in log/.
 	Log bool
-	// Warnings are what s6-supervise would say of the files, without its name. What is warned of has its default.
+	// Warnings are what s6-supervise would say of the files, without its name, in the order in which it comes to read
+	// them. What is warned of has its default.
 	Warnings []string
 }
 
@@ -55,16 +56,16 @@ func (d *Dir) Service(v Version) (Service, error) {
 	if n, ok := r.number("notification-fd"); ok {
 		s.NotificationFD = r.descriptor("notification-fd", n)
 	}
+	r.signal("down-signal", &s.DownSignal)
 	if n, ok := r.number("timeout-kill"); ok {
 		s.TimeoutKill = time.Duration(n) * time.Millisecond
-	}
-	if n, ok := r.number("timeout-finish"); ok {
-		s.TimeoutFinish = time.Duration(n) * time.Millisecond
 	}
 	if n, ok := r.number("max-death-tally"); ok {
 		s.MaxDeaths = int(min(n, MaxDeaths))
 	}
-	r.signal("down-signal", &s.DownSignal)
+	if n, ok := r.number("timeout-finish"); ok {
+		s.TimeoutFinish = time.Duration(n) * time.Millisecond
+	}
 	if v.AtLeast(2, 15, 1) {
 		r.signal("reload-signal", &s.ReloadSignal)
 	}
@@ -95,7 +96,7 @@ func (r serviceReader) warn(format string, args ...any) {
 func (r serviceReader) present(name string) bool {
 	_, err := r.d.Stat(name)
 	if err != nil && err != unix.ENOENT {
-		r.warn("unable to access %s: %v", name, err)
+		r.warn("unable to access %s: %s", name, Text(err))
 	}
 	return err == nil
 }
@@ -113,7 +114,7 @@ func (r serviceReader) text(name string, size int) (text string, ok bool) {
 		return "", false
 	}
 	if err != nil {
-		r.warn("unable to open %s: %v", name, err)
+		r.warn("unable to open %s: %s", name, Text(err))
 		return "", false
 	}
 	if end := bytes.IndexAny(data, "\n\x00"); end >= 0 { // for C, NUL ends it too

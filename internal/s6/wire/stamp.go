@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -121,20 +122,21 @@ func (s Stamp) Before(other Stamp) bool {
 	return s.Sec < other.Sec || s.Sec == other.Sec && s.Nano < other.Nano
 }
 
-// maxYearSec is the end of the year 2^31 + 1899, the last that a struct tm of C has.
-const maxYearSec = 67768036191676799
-
 // AppendISO appends the time as s6-tai64nlocal and s6-log's T write it, 2026-11-23 14:02:11.123456789, by the clocks
-// of a place. A leap second is second 60. There is no such form, and ok is false, for times before 1970.
+// of a place. A leap second is second 60. There is no such form, and ok is false, for times
+// before 1970, nor after the year 2147483647, where s6 writes nonsense.
 func (s Stamp) AppendISO(b []byte, place *time.Location) (_ []byte, ok bool) {
 	sec, leap := s.utc()
-	if s.Sec < epoch+offset || sec < 0 || sec > maxYearSec {
+	if s.Sec < epoch+offset || sec < 0 || sec > 1<<56 {
 		return b, false
 	}
 	if leap {
 		sec--
 	}
 	t := time.Unix(sec, 0).In(place)
+	if t.Year() > math.MaxInt32 {
+		return b, false
+	}
 	second := t.Second()
 	if leap {
 		second++

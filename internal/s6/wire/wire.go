@@ -146,6 +146,8 @@ func (d *Dir) openFD(name string, flags int, mode, format uint32) (int, error) {
 	err = unix.Fstat(fd, &st)
 	switch {
 	case err != nil:
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR && format == unix.S_IFREG:
+		err = unix.EISDIR // as from reading it
 	case st.Mode&unix.S_IFMT != format:
 		err = wrongType(format)
 	case flags&unix.O_ACCMODE != unix.O_RDONLY && st.Nlink > 1:
