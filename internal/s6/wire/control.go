@@ -116,7 +116,8 @@ type Seat struct {
 	Commands *os.File
 }
 
-// Close gives the seat up. The files stay, as s6's do.
+// Close gives the seat up. The files stay, as s6's do. What the process is just forking holds the seat too, until it
+// executes its program.
 func (s *Seat) Close() error {
 	return errors.Join(s.Commands.Close(), s.write.Close(), s.lock.Close())
 }

@@ -45,26 +45,13 @@ func TestWatchAsReal(t *testing.T) {
 			if !w.Done() {
 				t.Errorf("%s from %+v with %s: never done", option, s, said)
 			}
+			read := whenRead(t, dir)
 			cmd := exec.Command("s6-svwait", option, "-t", "60000", dir)
 			must(t, cmd.Start())
-			ended := make(chan struct{})
-			go func() { _ = cmd.Wait(); close(ended) }()
-			over := func() bool {
-				select {
-				case <-ended:
-					return true
-				default:
-					return false
-				}
-			}
-			eventually(t, "s6-svwait listens or has ended", func() bool {
-				n, err := events.Notify("")
-				must(t, err)
-				return n > 0 || over()
-			})
+			read()
 			_, err := events.Notify(string(said))
 			must(t, err)
-			eventually(t, "s6-svwait has ended", over)
+			_ = cmd.Wait()
 			if code := cmd.ProcessState.ExitCode(); code != w.Failed {
 				t.Errorf("%s from %+v with %s: s6-svwait ends with %d, we say %d", option, s, said, code, w.Failed)
 			}
