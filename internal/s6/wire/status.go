@@ -22,7 +22,7 @@ const (
 type Status struct {
 	// Stamp is when the service went up or down the last time, or when its supervisor started.
 	Stamp Stamp
-	// Ready is when it was ready the last time: a service that is down is ready to be started.
+	// ReadyStamp is when it was ready the last time: a service that is down is ready to be started.
 	ReadyStamp Stamp
 	// PID is the run's, or finish's while Finishing, or 0.
 	PID int
@@ -34,6 +34,7 @@ type Status struct {
 	Paused    bool
 	Finishing bool
 	WantUp    bool
+	// ReadyFlag is set when it is ready, to be used or, when it is down, to be started.
 	ReadyFlag bool
 }
 

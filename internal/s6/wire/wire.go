@@ -89,7 +89,7 @@ func (d *Dir) Path() string { return d.f.Name() }
 // Close closes the directory.
 func (d *Dir) Close() error { return d.f.Close() }
 
-// Sub opens a directory in d, under the same rules as d. Its name may be a path, such as "log".
+// Sub opens a directory in d, such as log, under the same rules as d. Its name has no "/".
 func (d *Dir) Sub(name string) (*Dir, error) {
 	fd, err := d.openat(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -116,7 +116,7 @@ func (d *Dir) failure(verb, name string, err error) error {
 	return fmt.Errorf("cannot %s %s: %w", verb, d.path(name), err)
 }
 
-// openat opens what is called name in d, which has no "/" in it, or none that matters because d follows symlinks.
+// openat opens what is called name in d; there is no "/" in it, as only the last step of a path is kept from following.
 func (d *Dir) openat(name string, flags int, mode uint32) (int, error) {
 	if !d.follow {
 		flags |= unix.O_NOFOLLOW
