@@ -36,8 +36,8 @@ var mayImport = map[string][]string{
 	"internal/supervisor": {"account", "discover", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "syslog", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/forward":    {"engine", "unit"},
-	"internal/dashboard":  {"engine", "unit"},
-	"internal/cli":        {"dashboard", "engine", "unit"},
+	"internal/dashboard":  {"engine", "forward", "unit"},
+	"internal/cli":        {"dashboard", "engine", "forward", "unit"},
 	"internal/s6/wire":    {},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
 }

@@ -181,3 +181,18 @@ func (d *Dir) NormallyUp() (bool, error) {
 	}
 	return false, d.failure("see", "down", err)
 }
+
+// SetNormallyUp makes the file "down", or removes it.
+func (d *Dir) SetNormallyUp(up bool) error {
+	if up {
+		if err := unix.Unlinkat(d.fd(), "down", 0); err != nil && err != unix.ENOENT {
+			return d.failure("remove", "down", err)
+		}
+		return nil
+	}
+	f, err := d.open("down", unix.O_WRONLY|unix.O_CREAT, 0o666, unix.S_IFREG)
+	if err != nil {
+		return d.failure("make", "down", err)
+	}
+	return f.Close()
+}

@@ -1,0 +1,410 @@
+package serve
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pintle/internal/engine"
+	"pintle/internal/process"
+	"pintle/internal/s6/wire"
+	"pintle/internal/unit"
+)
+
+// service is one service directory that is supervised, or the logger of one. The tree's loop has all of its state.
+type service struct {
+	tree *Tree
+	// name is "web", or "web/log"; unit is what pintle calls it.
+	name  string
+	unit  unit.Name
+	path  string
+	id    wire.Identity
+	owner owner
+
+	dir    *wire.Dir
+	seat   *wire.Seat
+	events *wire.Fifodir
+	m      *machine
+
+	// run is the process that there is, run's or finish's; nil: none. number counts the runs.
+	run    *process.Run
+	number uint64
+	// began and ended are when the latest run did; exit is how.
+	began, ended time.Time
+	exit         unit.Exit
+	// timer fires at m.due; serial tells its firing from that of an older one.
+	timer  *time.Timer
+	serial int
+
+	// active is whether the last scan found it; pipe is between it and the service, or the logger, beside it.
+	active bool
+	pipe   *pipe
+	logger bool
+	// over is set once its supervisor has ended.
+	over bool
+}
+
+// pipe is from a service to its logger. pintle holds both ends, so that the death of neither loses a line.
+type pipe struct {
+	read, write *os.File
+	users       int
+}
+
+// newPipe makes one for two users. Both ends block, as programs expect of them.
+func newPipe() (*pipe, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	return &pipe{read: os.NewFile(uintptr(fds[0]), "pipe"), write: os.NewFile(uintptr(fds[1]), "pipe"), users: 2}, nil
+}
+
+func (p *pipe) release() {
+	if p.users--; p.users == 0 {
+		_ = p.read.Close() // nothing is lost by an error: nobody reads or writes any more
+		_ = p.write.Close()
+	}
+}
+
+// supervise begins to supervise a service directory.
+func (t *Tree) supervise(s *service) error {
+	dir, who, err := t.enter(s.path)
+	if err != nil {
+		return err
+	}
+	s.dir, s.owner = wire.In(dir), who
+	if who.uid != t.o.Self {
+		if err := s.dir.Seed(wire.Owner{UID: who.uid, GID: who.gid}); err != nil {
+			return err
+		}
+	}
+	if s.seat, err = s.dir.Supervise(); err != nil {
+		return err
+	}
+	if s.events, err = s.dir.Events(); err != nil {
+		return err
+	}
+	files, err := s.files()
+	if err != nil {
+		return err
+	}
+	go s.listen()
+	m, deeds := begin(t.o.Version, files, t.o.Now())
+	s.m = m
+	s.do(deeds)
+	return nil
+}
+
+// files reads what the service directory says.
+func (s *service) files() (wire.Service, error) {
+	files, err := s.dir.Service(s.tree.o.Version)
+	for _, w := range files.Warnings {
+		s.say(w)
+	}
+	return files, err
+}
+
+// current is what the directory says now; where it can't be read, what it said before.
+func (s *service) current() wire.Service {
+	files, err := s.files()
+	if err != nil {
+		s.say(err.Error())
+		return s.m.files
+	}
+	return files
+}
+
+// listen reads the control FIFO until the seat is given up.
+func (s *service) listen() {
+	buf := make([]byte, 64)
+	for {
+		n, err := s.seat.Commands.Read(buf)
+		commands := slices.Clone(buf[:n])
+		if len(commands) > 0 {
+			s.tree.do(func() {
+				for _, c := range commands {
+					if !s.over {
+						s.do(s.m.command(c, s.current(), s.tree.o.Now()))
+					}
+				}
+			})
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// do carries deeds out, those that come of them too.
+func (s *service) do(deeds []deed) {
+	for len(deeds) > 0 {
+		d := deeds[0]
+		deeds = append(deeds[1:], s.carryOut(d)...)
+	}
+	s.arm()
+	s.tree.o.Changed(s.unit)
+}
+
+// carryOut carries one out, and returns those that come of it at once.
+func (s *service) carryOut(d deed) []deed {
+	now := s.tree.o.Now()
+	switch d.kind {
+	case startRun:
+		return s.start(now)
+	case startFinish:
+		return s.finish(d.death, now)
+	case sendSignal:
+		s.send(d.signal, d.group)
+	case writeStatus:
+		s.check(s.dir.SetStatus(s.tree.o.Version, s.m.status))
+	case tellEvents:
+		_, err := s.events.Notify(d.events)
+		s.check(err)
+	case buryRun:
+		s.check(s.dir.AddDeath(wire.DeathOf(s.m.status.Stamp, d.death), s.m.files.MaxDeaths))
+	case keepDown:
+		s.check(s.dir.SetNormallyUp(false))
+	case forgetDown:
+		s.check(s.dir.SetNormallyUp(true))
+	case muteRun:
+		s.leavePipe()
+	case leave:
+		s.leave()
+	}
+	return nil
+}
+
+// check says what could not be done to the files of the directory, which is no reason not to go on.
+func (s *service) check(err error) {
+	if err != nil {
+		s.say(err.Error())
+	}
+}
+
+// say says something of the service in its log.
+func (s *service) say(text string) { s.tree.o.Logs.Journal(s.unit).Note(s.number, text) }
+
+// arm has the timer fire when the machine wants it.
+func (s *service) arm() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	s.serial++
+	if s.m.due.IsZero() || s.over {
+		return
+	}
+	serial := s.serial
+	s.timer = after(s.m.due.Sub(s.tree.o.Now()), func() {
+		s.tree.do(func() {
+			if s.serial == serial {
+				s.do(s.m.ring(s.tree.o.Now()))
+			}
+		})
+	})
+}
+
+// send sends a signal to the process that there is, or to its group.
+func (s *service) send(sig unix.Signal, group bool) {
+	if s.run == nil {
+		return
+	}
+	if group {
+		_ = unix.Kill(-s.run.Pid(), sig) // the leader has not been reaped: the group is its own
+		return
+	}
+	s.check(s.run.Signal(unit.Signal(sig)))
+}
+
+// start starts a run.
+func (s *service) start(now time.Time) []deed {
+	if s.m.state != down || s.run != nil {
+		return nil
+	}
+	s.m.files = s.current()
+	s.number++
+	c := s.command("run", s.base("run"), []string{s.name})
+	var ready *os.File
+	if fd := s.m.files.NotificationFD; fd >= 3 && fd <= process.MaxReadyFD {
+		read, write, err := process.Pipe()
+		if err != nil {
+			s.say(fmt.Sprintf("cannot start it: %v", err))
+			return s.m.notStarted(false, now)
+		}
+		defer write.Close()
+		ready, c.Ready, c.ReadyFD = read, write, fd
+	} else if fd >= 0 {
+		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 3 to %d", fd, process.MaxReadyFD))
+	}
+	number := s.number
+	run, err := s.launch(c, func(e unit.Exit) {
+		s.run = nil
+		s.ended, s.exit = s.tree.o.Now(), e
+		s.do(s.m.died(waitStatus(e), s.current(), s.tree.o.Now()))
+	})
+	if err != nil {
+		if ready != nil {
+			_ = ready.Close() // nobody wrote to it
+		}
+		s.say(err.Error())
+		return s.m.notStarted(true, now)
+	}
+	s.run, s.began = run, now
+	if ready != nil {
+		go s.awaitReady(ready, number)
+	}
+	return s.m.started(run.Pid(), now)
+}
+
+// base is argv[0] of a script.
+func (s *service) base(script string) string {
+	if script == "run" && s.tree.o.Version.AtLeast(2, 12) {
+		return "./run"
+	}
+	return script
+}
+
+// finish runs the script finish.
+func (s *service) finish(how unix.WaitStatus, now time.Time) []deed {
+	code, signal := 256, 0
+	if how.Exited() {
+		code = how.ExitStatus()
+	} else {
+		signal = int(how.Signal())
+	}
+	args := []string{strconv.Itoa(code), strconv.Itoa(signal), s.name}
+	if s.tree.o.Version.AtLeast(2, 13) {
+		args = append(args, strconv.Itoa(s.m.status.PGID))
+	}
+	run, err := s.launch(s.command("finish", s.base("finish"), args), func(e unit.Exit) {
+		s.run = nil
+		code := e.Code
+		if e.Signal != 0 {
+			code = 0
+		}
+		s.do(s.m.finished(code, s.tree.o.Now()))
+	})
+	if err != nil {
+		s.say(err.Error())
+		return s.m.notStarted(true, now)
+	}
+	s.run = run
+	return s.m.started(run.Pid(), now)
+}
+
+// command is one of the directory's scripts, as it is executed.
+func (s *service) command(script, arg0 string, args []string) process.Command {
+	return process.Command{
+		Path: filepath.Join(s.path, script), Args: append([]string{arg0}, args...), Dir: s.path,
+		Env: s.tree.environment(s.owner), Identity: s.owner.identity, Unit: s.unit, Number: s.number,
+	}
+}
+
+// launch executes a command of the service; ended is called in the loop.
+func (s *service) launch(c process.Command, ended func(unit.Exit)) (*process.Run, error) {
+	journal := s.tree.o.Logs.Journal(s.unit)
+	errRead, errWrite, err := process.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer errWrite.Close()
+	c.Files[2] = errWrite
+	var outRead *os.File
+	switch {
+	case s.pipe != nil && s.logger:
+		c.Files[0] = s.pipe.read
+	case s.pipe != nil:
+		c.Files[1] = s.pipe.write
+	}
+	if c.Files[1] == nil {
+		var outWrite *os.File
+		if outRead, outWrite, err = process.Pipe(); err != nil {
+			_ = errRead.Close() // nothing was written
+			return nil, err
+		}
+		defer outWrite.Close()
+		c.Files[1] = outWrite
+		process.Lend(c.Identity, outWrite)
+	}
+	process.Lend(c.Identity, errWrite)
+	run, err := s.tree.o.Kernel.Start(c, process.Hooks{Exited: func(e unit.Exit, _ unit.Usage) {
+		s.tree.do(func() { ended(e) })
+	}})
+	if err != nil {
+		_ = errRead.Close() // nothing was written
+		if outRead != nil {
+			_ = outRead.Close()
+		}
+		return nil, err
+	}
+	if outRead != nil {
+		journal.Capture(s.number, engine.Stdout, outRead)
+	}
+	journal.Capture(s.number, engine.Stderr, errRead)
+	return run, nil
+}
+
+// awaitReady waits for the newline by which a run says that it is ready.
+func (s *service) awaitReady(pipe *os.File, number uint64) {
+	defer pipe.Close()
+	buf := make([]byte, 128)
+	for {
+		n, err := pipe.Read(buf)
+		if slices.Contains(buf[:n], '\n') {
+			s.tree.do(func() {
+				if s.number == number {
+					s.do(s.m.ready(s.tree.o.Now()))
+				}
+			})
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// waitStatus is an exit as wait(2) has it.
+func waitStatus(e unit.Exit) unix.WaitStatus {
+	if e.Signal != 0 {
+		return unix.WaitStatus(e.Signal)
+	}
+	return unix.WaitStatus(e.Code << 8)
+}
+
+func (s *service) leavePipe() {
+	if s.pipe != nil {
+		s.pipe.release()
+		s.pipe = nil
+	}
+}
+
+// leave is the supervisor's end.
+func (s *service) leave() {
+	s.over = true
+	s.leavePipe()
+	s.check(s.seat.Close())
+	s.check(s.events.Close())
+	s.check(s.dir.Close())
+	s.tree.ended(s)
+}
+
+// abandon lets go of what a service holds that can't be supervised.
+func (s *service) abandon() {
+	s.over = true
+	s.leavePipe()
+	if s.seat != nil {
+		_ = s.seat.Close() // it was said what is wrong
+	}
+	if s.events != nil {
+		_ = s.events.Close()
+	}
+	if s.dir != nil {
+		_ = s.dir.Close()
+	}
+}

@@ -1,0 +1,299 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"pintle/internal/account"
+	"pintle/internal/logs"
+	"pintle/internal/process"
+	"pintle/internal/s6/wire"
+	"pintle/internal/unit"
+)
+
+// Options is what a Tree needs.
+type Options struct {
+	// Directory is the scan directory; it is absolute, and there.
+	Directory string
+	Version   wire.Version
+	// Self is pintle's own uid.
+	Self     int
+	Kernel   *process.Kernel
+	Accounts account.Database
+	// Environ is the environment of what is run.
+	Environ []string
+	Logs    *logs.Book
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Taken tells whether a unit of that name is somebody else's.
+	Taken func(unit.Name) bool
+	// Changed is told of each unit that may show something else now. It must not block.
+	Changed func(unit.Name)
+}
+
+// Tree is a scan directory whose services pintle supervises, in s6-svscan's place.
+type Tree struct {
+	o     Options
+	owner owner
+	dir   *wire.Dir
+	seat  *wire.Seat
+
+	mu   sync.Mutex
+	todo []func()
+	bell chan struct{} // has one item while there is something in todo
+	done chan struct{} // closed once the loop has ended
+
+	// The rest is the loop's.
+	services map[string]*service
+	ids      map[wire.Identity]string
+	ending   bool
+	retry    *time.Timer
+}
+
+// Open begins to supervise what is in a scan directory.
+func Open(o Options) (*Tree, error) {
+	t := &Tree{o: o, bell: make(chan struct{}, 1), done: make(chan struct{}), services: map[string]*service{}}
+	dir, who, err := t.enterScan()
+	if err != nil {
+		return nil, err
+	}
+	t.dir, t.owner = dir, who
+	if t.seat, err = dir.SuperviseScan(); err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	go t.loop()
+	go t.listen()
+	scanned := make(chan struct{})
+	t.do(func() {
+		t.scan(false)
+		close(scanned)
+	})
+	<-scanned
+	return t, nil
+}
+
+// do has the loop do something. After its end nothing is done any more.
+func (t *Tree) do(what func()) {
+	t.mu.Lock()
+	t.todo = append(t.todo, what)
+	t.mu.Unlock()
+	select {
+	case t.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (t *Tree) loop() {
+	defer close(t.done)
+	for !(t.ending && len(t.services) == 0) {
+		<-t.bell
+		t.mu.Lock()
+		todo := t.todo
+		t.todo = nil
+		t.mu.Unlock()
+		for _, what := range todo {
+			what()
+		}
+	}
+	if err := errors.Join(t.seat.Close(), t.dir.Close()); err != nil {
+		t.o.Log.Warn(err.Error())
+	}
+}
+
+// listen reads what s6-svscanctl writes.
+func (t *Tree) listen() {
+	buf := make([]byte, 64)
+	for {
+		n, err := t.seat.Commands.Read(buf)
+		if commands := string(buf[:n]); commands != "" {
+			t.do(func() { t.command(commands) })
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// command carries out what s6-svscanctl asks for. Prunes come after scans.
+func (t *Tree) command(commands string) {
+	scan, prune, hard := strings.ContainsAny(commands, "ah"), strings.ContainsAny(commands, "hn"), strings.Contains(commands, "N")
+	if scan {
+		t.scan(false)
+	}
+	if prune || hard {
+		t.prune(hard)
+	}
+	if strings.ContainsAny(commands, "itqb") {
+		t.end(strings.Contains(commands, "q"))
+	}
+	for _, c := range commands {
+		if !strings.ContainsRune(wire.ScanCommands, c) {
+			t.o.Log.Warn(fmt.Sprintf("%s: received unknown control command: %c", t.o.Directory, c))
+		}
+	}
+}
+
+// Rescan looks for what has come and gone, and ends what has gone.
+func (t *Tree) Rescan() { t.do(func() { t.scan(true) }) }
+
+// scan finds services that are new, and marks those that are gone.
+func (t *Tree) scan(prune bool) {
+	if t.ending {
+		return
+	}
+	entries, warnings, again, err := t.dir.Scan(t.o.Version)
+	for _, w := range warnings {
+		t.o.Log.Warn(t.o.Directory + ": " + w)
+	}
+	if err != nil {
+		t.o.Log.Warn(err.Error())
+		again = true
+	}
+	if again {
+		t.later()
+	}
+	if err != nil {
+		return
+	}
+	found := map[string]bool{}
+	for _, e := range entries {
+		name := t.nameOf(e)
+		found[name] = true
+		if e.Log {
+			found[name+"/log"] = true
+		}
+		t.keep(e, name)
+	}
+	for name, s := range t.services {
+		s.active = found[name]
+	}
+	if prune {
+		t.prune(false)
+	}
+}
+
+// later scans again after a while, as s6-svscan does where it could not look.
+func (t *Tree) later() {
+	const again = 5 * time.Second
+	if t.retry == nil {
+		t.retry = after(again, func() {
+			t.do(func() {
+				t.retry = nil
+				t.scan(false)
+			})
+		})
+	}
+}
+
+// nameOf is under which name an entry is supervised: a directory that is known keeps the name that it had.
+func (t *Tree) nameOf(e wire.Entry) string {
+	for name, s := range t.services {
+		if s.id == e.ID && !s.logger {
+			return name
+		}
+	}
+	return e.Name
+}
+
+// keep has a service, and its logger, be supervised.
+func (t *Tree) keep(e wire.Entry, name string) {
+	if s := t.services[name]; s != nil && s.id == e.ID || t.refused(name) {
+		return
+	}
+	if t.services[name] != nil { // the one of that name is still ending
+		t.later()
+		return
+	}
+	main := &service{tree: t, name: name, unit: unit.Name(name), path: filepath.Join(t.o.Directory, name), id: e.ID, active: true}
+	list := []*service{main}
+	if e.Log {
+		logger := &service{tree: t, name: name + "/log", unit: unit.Name(name + ".log"), path: filepath.Join(main.path, "log"), active: true, logger: true}
+		between, err := newPipe()
+		if err != nil {
+			t.o.Log.Warn(fmt.Sprintf("cannot supervise %s: %v", main.path, err))
+			t.later()
+			return
+		}
+		main.pipe, logger.pipe = between, between
+		list = append(list, logger)
+	}
+	for _, s := range list {
+		t.begin(s)
+	}
+}
+
+// refused tells whether a name can be no unit's.
+func (t *Tree) refused(name string) bool {
+	_, err := unit.ParseName(name)
+	if err == nil && t.o.Taken != nil && t.o.Taken(unit.Name(name)) {
+		err = fmt.Errorf("cannot use name %s: another unit has it", name)
+	}
+	if err != nil {
+		t.o.Log.Warn(fmt.Sprintf("%s: %v", t.o.Directory, err))
+	}
+	return err != nil
+}
+
+// begin supervises a service, or tries again later.
+func (t *Tree) begin(s *service) {
+	t.services[s.name] = s
+	if err := t.supervise(s); err != nil {
+		t.o.Log.Warn(err.Error())
+		s.abandon()
+		delete(t.services, s.name)
+		t.later()
+	}
+}
+
+// prune ends what the last scan did not find.
+func (t *Tree) prune(hard bool) {
+	for _, s := range t.services {
+		if !s.active && !s.over {
+			s.do(s.m.end(!s.logger || hard, t.o.Now()))
+			if s.logger {
+				continue
+			}
+			s.leavePipe()
+		}
+	}
+}
+
+// ended takes out a service whose supervisor has ended. One that the scan directory still has gets another one.
+func (t *Tree) ended(s *service) {
+	delete(t.services, s.name)
+	if s.active && !t.ending {
+		t.later()
+	}
+}
+
+// end ends all: services are asked to stop, and loggers when nothing comes any more, unless they are asked to, too.
+func (t *Tree) end(loggers bool) {
+	if t.ending {
+		return
+	}
+	t.ending = true
+	if t.retry != nil {
+		t.retry.Stop()
+	}
+	for _, s := range t.services {
+		s.do(s.m.end(!s.logger || loggers, t.o.Now()))
+		s.leavePipe()
+	}
+}
+
+// Close ends all services, and waits for that until ctx ends.
+func (t *Tree) Close(ctx context.Context) error {
+	t.do(func() { t.end(false) })
+	select {
+	case <-t.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cannot end %s: its services have not ended", t.o.Directory)
+	}
+}
