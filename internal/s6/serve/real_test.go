@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDebiansToolsDriveATree: a service that pintle supervises is one to s6's own tools: they see its state, wait for it,
@@ -47,4 +48,37 @@ func TestDebiansToolsDriveATree(t *testing.T) {
 		lines, _ := os.ReadFile(dir + "/log/log/lines")
 		return string(lines) == "one\ntwo\n"
 	})
+}
+
+// TestServicesComeAndGo: a service directory that is renamed into the scan directory is supervised without anybody having
+// asked, one that is written there is once it is whole, and what is removed ends, with its logger.
+func TestServicesComeAndGo(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, map[string]map[string]string{".new": {"run*": "exec sleep 1000", "log/run*": "exec cat"}})
+	tr := grow(t, dir)
+	up := func(name string) func() bool {
+		return func() bool { out, code := tr.tool(t, "s6-svstat", "-u", "@"+name); return code == 0 && out == "true\n" }
+	}
+	ended := func(name string) func() bool {
+		return func() bool { _, code := tr.tool(t, "s6-svok", "@"+name); return code == 1 }
+	}
+	must(t, os.Rename(dir+"/.new", dir+"/new"))
+	tr.until(t, "new is up", up("new"))
+	tr.until(t, "its logger is up", up("new/log"))
+
+	must(t, os.Mkdir(dir+"/slow", 0o755))
+	for range 3 { // half a script would be an error that is said
+		must(t, os.WriteFile(dir+"/slow/run", []byte("#!/bin/s"), 0o755))
+		time.Sleep(settle / 2)
+	}
+	must(t, os.WriteFile(dir+"/slow/run", []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755))
+	tr.until(t, "slow is up", up("slow"))
+	if said := tr.said(t); strings.Contains(said, "/bin/s:") || strings.Contains(said, "cannot execute") {
+		t.Errorf("it was seen half-written:\n%s", said)
+	}
+
+	must(t, os.Rename(dir+"/new", dir+"/.old"))
+	tr.until(t, "it is not supervised any more", ended(".old"))
+	tr.until(t, "nor is its logger", ended(".old/log"))
+	must(t, os.RemoveAll(dir+"/.old"))
 }

@@ -2,15 +2,15 @@ package serve
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
-	"pintle/internal/s6/wire"
 	"pintle/internal/trust"
 )
 
 // enterScan goes to the scan directory, and finds out who may put services there.
-func (t *Tree) enterScan() (*wire.Dir, owner, error) {
+func (t *Tree) enterScan() (*os.File, owner, error) {
 	dir, err := trust.Reach(t.o.Directory, t.o.Self, nil)
 	if err != nil {
 		return nil, owner{}, fmt.Errorf("cannot scan %s: %w", t.o.Directory, err)
@@ -32,5 +32,5 @@ func (t *Tree) enterScan() (*wire.Dir, owner, error) {
 		_ = dir.Close() // nothing was written
 		return nil, owner{}, fmt.Errorf("cannot scan %s: %w", t.o.Directory, err)
 	}
-	return wire.In(dir), who, nil
+	return dir, who, nil
 }

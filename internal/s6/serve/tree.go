@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -53,7 +54,9 @@ type Tree struct {
 	services map[string]*service
 	ids      map[wire.Identity]string
 	ending   bool
-	retry    *time.Timer
+	next     *time.Timer // the next scan that is due; nil: none
+	nextAt   time.Time
+	notices  *os.File // of inotify; nil: there is none
 }
 
 // Open begins to supervise what is in a scan directory.
@@ -63,10 +66,11 @@ func Open(o Options) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.dir, t.owner = dir, who
-	if t.seat, err = dir.SuperviseScan(); err != nil {
-		return nil, errors.Join(err, dir.Close())
+	t.dir, t.owner = wire.In(dir), who
+	if t.seat, err = t.dir.SuperviseScan(); err != nil {
+		return nil, errors.Join(err, t.dir.Close())
 	}
+	t.watch(dir)
 	go t.loop()
 	go t.listen()
 	scanned := make(chan struct{})
@@ -100,6 +104,9 @@ func (t *Tree) loop() {
 		for _, what := range todo {
 			what()
 		}
+	}
+	if t.notices != nil {
+		_ = t.notices.Close() // only read
 	}
 	if err := errors.Join(t.seat.Close(), t.dir.Close()); err != nil {
 		t.o.Log.Warn(err.Error())
@@ -139,11 +146,9 @@ func (t *Tree) command(commands string) {
 	}
 }
 
-// Rescan looks for what has come and gone, and ends what has gone.
-func (t *Tree) Rescan() { t.do(func() { t.scan(true) }) }
-
-// scan finds services that are new, and marks those that are gone.
-func (t *Tree) scan(prune bool) {
+// scan finds services that are new, and marks those that are gone. By itself, because something has changed, it passes over
+// what may not be whole yet, and ends what has gone.
+func (t *Tree) scan(itself bool) {
 	if t.ending {
 		return
 	}
@@ -156,7 +161,7 @@ func (t *Tree) scan(prune bool) {
 		again = true
 	}
 	if again {
-		t.later()
+		t.soon(scanAgain)
 	}
 	if err != nil {
 		return
@@ -168,28 +173,22 @@ func (t *Tree) scan(prune bool) {
 		if e.Log {
 			found[name+"/log"] = true
 		}
+		if t.services[name] == nil && itself && t.unsettled(e) {
+			continue
+		}
 		t.keep(e, name)
 	}
 	for name, s := range t.services {
 		s.active = found[name]
 	}
-	if prune {
+	if itself {
 		t.prune(false)
 	}
 }
 
-// later scans again after a while, as s6-svscan does where it could not look.
-func (t *Tree) later() {
-	const again = 5 * time.Second
-	if t.retry == nil {
-		t.retry = after(again, func() {
-			t.do(func() {
-				t.retry = nil
-				t.scan(false)
-			})
-		})
-	}
-}
+// scanAgain is after how long the scan directory is looked at again where that could not be done, or something in it was not
+// taken up yet.
+const scanAgain = 5 * time.Second
 
 // nameOf is under which name an entry is supervised: a directory that is known keeps the name that it had.
 func (t *Tree) nameOf(e wire.Entry) string {
@@ -207,7 +206,7 @@ func (t *Tree) keep(e wire.Entry, name string) {
 		return
 	}
 	if t.services[name] != nil { // the one of that name is still ending
-		t.later()
+		t.soon(scanAgain)
 		return
 	}
 	main := &service{tree: t, name: name, unit: unit.Name(name), path: filepath.Join(t.o.Directory, name), id: e.ID, active: true}
@@ -217,7 +216,7 @@ func (t *Tree) keep(e wire.Entry, name string) {
 		between, err := newPipe()
 		if err != nil {
 			t.o.Log.Warn(fmt.Sprintf("cannot supervise %s: %v", main.path, err))
-			t.later()
+			t.soon(scanAgain)
 			return
 		}
 		main.pipe, logger.pipe = between, between
@@ -247,7 +246,7 @@ func (t *Tree) begin(s *service) {
 		t.o.Log.Warn(err.Error())
 		s.abandon()
 		delete(t.services, s.name)
-		t.later()
+		t.soon(scanAgain)
 	}
 }
 
@@ -267,8 +266,8 @@ func (t *Tree) prune(hard bool) {
 // ended takes out a service whose supervisor has ended. One that the scan directory still has gets another one.
 func (t *Tree) ended(s *service) {
 	delete(t.services, s.name)
-	if s.active && !t.ending {
-		t.later()
+	if s.active {
+		t.soon(restartDelay)
 	}
 }
 
@@ -278,8 +277,8 @@ func (t *Tree) end(loggers bool) {
 		return
 	}
 	t.ending = true
-	if t.retry != nil {
-		t.retry.Stop()
+	if t.next != nil {
+		t.next.Stop()
 	}
 	for _, s := range t.services {
 		s.do(s.m.end(!s.logger || loggers, t.o.Now()))
