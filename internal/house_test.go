@@ -33,11 +33,12 @@ var mayImport = map[string][]string{
 	"internal/probe":      {"unit"},
 	"internal/prepare":    {"account", "trust", "unit"},
 	"internal/discover":   {"trust", "unit"},
-	"internal/supervisor": {"account", "discover", "engine", "lifecycle", "logs", "notify", "probe", "process", "store", "syslog", "trust", "unit"},
+	"internal/supervisor": {"account", "discover", "engine", "lifecycle", "logs", "notify", "probe", "process", "relay", "store", "syslog", "trust", "unit"},
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/forward":    {"engine", "unit"},
 	"internal/dashboard":  {"engine", "forward", "unit"},
 	"internal/cli":        {"dashboard", "engine", "forward", "unit"},
+	"internal/relay":      {"engine", "unit"},
 	"internal/s6/wire":    {},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
 }

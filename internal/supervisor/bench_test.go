@@ -9,6 +9,7 @@ import (
 	"pintle/internal/engine"
 	"pintle/internal/logs"
 	"pintle/internal/process"
+	"pintle/internal/relay"
 	"pintle/internal/store"
 	"pintle/internal/unit"
 )
@@ -70,7 +71,7 @@ func containsState(list []engine.Status, states ...unit.State) bool {
 func BenchmarkPublish10(b *testing.B) {
 	s := benchmark(b, nil, thousand()[:1])
 	for range 10 {
-		s.relay.join(newWatcher(nil))
+		s.relay.Join(relay.NewReader(nil))
 	}
 	u := s.units["unit0"]
 	b.ReportAllocs()
@@ -86,7 +87,7 @@ func BenchmarkHalt1000(b *testing.B) {
 		b.StopTimer()
 		s := benchmark(b, nil, services)
 		for range 10 {
-			s.relay.join(newWatcher(nil))
+			s.relay.Join(relay.NewReader(nil))
 		}
 		b.StartTimer()
 		s.Halt()

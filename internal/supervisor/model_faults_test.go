@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"pintle/internal/relay"
 	"pintle/internal/unit"
 )
 
@@ -47,7 +48,7 @@ func (f fault) tamper(s *Supervisor, turn int) {
 		}
 	case "deaf readers":
 		if turn%20 == 19 {
-			s.relay.readers = nil
+			s.relay = relay.New()
 		}
 	case "a will of its own":
 		for _, u := range s.units {

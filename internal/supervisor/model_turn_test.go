@@ -16,6 +16,7 @@ import (
 	"pintle/internal/engine"
 	"pintle/internal/logs"
 	"pintle/internal/process"
+	"pintle/internal/relay"
 	"pintle/internal/store"
 	"pintle/internal/unit"
 )
@@ -96,7 +97,7 @@ func newMeter(s *Supervisor) *meter {
 	m := &meter{phase: "New", worst: map[string]time.Duration{}}
 	s.queue.put(func(s *Supervisor) {
 		for range 3 {
-			s.relay.join(newWatcher(nil))
+			s.relay.Join(relay.NewReader(nil))
 		}
 		runtime.LockOSThread() // so that it is the loop's own time that is measured, however busy the machine is
 		s.turn = func(event func()) {

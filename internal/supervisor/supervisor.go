@@ -22,6 +22,7 @@ import (
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
 	"pintle/internal/logs"
+	"pintle/internal/relay"
 	"pintle/internal/store"
 	"pintle/internal/unit"
 )
@@ -74,7 +75,7 @@ type Supervisor struct {
 	errands queue
 
 	strays strays
-	relay  *relay
+	relay  *relay.Relay
 	// sockets counts those that runs were given to talk to pintle.
 	sockets atomic.Uint64
 	// secret is Options.Secret, or what a reload has put in its place.
@@ -130,7 +131,7 @@ func New(o Options) *Supervisor {
 		units:      map[unit.Name]*record{},
 		dependents: map[unit.Name][]*record{},
 		templates:  map[string]*unit.Template{},
-		relay:      newRelay(),
+		relay:      relay.New(),
 		searches:   map[string]*search{},
 		remembered: map[unit.Name]store.Record{},
 		governor:   lifecycle.NewGovernor(o.Governor),
@@ -166,7 +167,7 @@ func New(o Options) *Supervisor {
 		s.serve(&s.queue, s.handle)
 	}()
 	go s.serve(&s.errands, func(e event) { e(s) })
-	go s.relay.run(s.done)
+	go s.relay.Run(s.done)
 	s.listenToAll()
 	return s
 }

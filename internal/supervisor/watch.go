@@ -3,119 +3,42 @@ package supervisor
 import (
 	"context"
 	"iter"
-	"slices"
-	"sync"
 
 	"pintle/internal/engine"
-	"pintle/internal/unit"
+	"pintle/internal/relay"
 )
-
-// watcher is one reader of changes. What it has not read yet is kept once for
-// each unit, so that a slow one costs a bounded amount of memory and the loop
-// never waits for it.
-type watcher struct {
-	mu sync.Mutex
-	// known are the names that the reader was given a unit of and not yet that it is gone.
-	known map[unit.Name]bool
-	news  map[unit.Name]news
-	order []unit.Name // the keys of news, as they came
-	wake  chan struct{}
-}
-
-// news is what a reader has not been told of one name: that the unit it knows
-// is gone, and what the unit that has the name is now. Either may be nil.
-type news struct{ gone, now *engine.Status }
-
-// newWatcher makes a reader that is to be told of units as they are first. The loop does so: there may be a thousand.
-func newWatcher(units []engine.Status) *watcher {
-	w := &watcher{
-		known: make(map[unit.Name]bool, len(units)), news: make(map[unit.Name]news, len(units)), order: make([]unit.Name, len(units)),
-		wake: make(chan struct{}, 1),
-	}
-	for i := range units {
-		name := units[i].Name
-		w.known[name], w.news[name], w.order[i] = true, news{now: &units[i]}, name
-	}
-	return w
-}
-
-// put adds a piece of news, which other readers have too: nobody changes it.
-func (w *watcher) put(s *engine.Status) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n, waiting := w.news[s.Name]
-	if !waiting {
-		w.order = append(w.order, s.Name)
-	}
-	switch {
-	case !s.Gone:
-		n.now = s
-	case w.known[s.Name]:
-		n = news{gone: s}
-	default: // it came and went without the reader
-		delete(w.news, s.Name)
-		w.order = slices.DeleteFunc(w.order, func(name unit.Name) bool { return name == s.Name })
-		return
-	}
-	w.news[s.Name] = n
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take returns what has not been read, in the order in which it began to wait.
-func (w *watcher) take() []engine.Status {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	list := make([]engine.Status, 0, len(w.order))
-	for _, name := range w.order {
-		n := w.news[name]
-		if n.gone != nil {
-			list = append(list, *n.gone)
-			delete(w.known, name)
-		}
-		if n.now != nil {
-			list = append(list, *n.now)
-			w.known[name] = true
-		}
-	}
-	clear(w.news)
-	w.order = w.order[:0]
-	return list
-}
 
 // publish tells the watchers what a unit is now.
 func (s *Supervisor) publish(u *record) {
-	if s.relay.count() == 0 {
+	if s.relay.Count() == 0 {
 		return
 	}
 	status := s.status(u)
-	s.relay.say(&status)
+	s.relay.Say(&status)
 }
 
 // Watch implements engine.Engine.
 func (s *Supervisor) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 	return func(yield func(engine.Status, error) bool) {
-		var w *watcher
+		var w *relay.Reader
 		_, err := ask(ctx, s, func(s *Supervisor, answer func(struct{}, error)) {
-			w = newWatcher(s.list())
-			s.relay.join(w)
+			w = relay.NewReader(s.list())
+			s.relay.Join(w)
 			answer(struct{}{}, nil)
 		})
-		defer s.queue.put(func(s *Supervisor) { s.relay.leave(w) })
+		defer s.queue.put(func(s *Supervisor) { s.relay.Leave(w) })
 		if err != nil {
 			yield(engine.Status{}, err)
 			return
 		}
 		for {
-			for _, status := range w.take() {
+			for _, status := range w.Take() {
 				if !yield(status, nil) {
 					return
 				}
 			}
 			select {
-			case <-w.wake:
+			case <-w.Wake():
 			case <-ctx.Done():
 				return
 			case <-s.done:

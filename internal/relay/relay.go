@@ -1,4 +1,7 @@
-package supervisor
+// Package relay tells readers of units what these are now, however slow the readers are: what one of them has not read is
+// kept once for each unit. It promises that nobody waits for a reader, that a reader misses what lies between two looks but
+// never the last, and is told that a unit is gone before it is told of another of that name.
+package relay
 
 import (
 	"maps"
@@ -8,18 +11,18 @@ import (
 	"pintle/internal/unit"
 )
 
-// relay tells the readers of changes what the loop says, in a goroutine of its own:
+// Relay tells the readers of changes what the loop says, in a goroutine of its own:
 // the loop says it once, however many read. Anybody who reaches the socket may read.
 //
 // What has not been passed on yet is kept once for each unit, like a reader's news.
-type relay struct {
+type Relay struct {
 	mu sync.Mutex // held for moments only: never while readers are told
 	// said counts what was said.
 	said  uint64
 	news  map[unit.Name]saying
 	order []unit.Name // the keys of news, as they came
 	// readers, and how much had been said when each came: that was in what it was given at first. Never changed, but replaced.
-	readers map[*watcher]uint64
+	readers map[*Reader]uint64
 	wake    chan struct{}
 }
 
@@ -29,22 +32,23 @@ type saying struct {
 	goneAt, nowAt uint64
 }
 
-func newRelay() *relay {
-	return &relay{news: map[unit.Name]saying{}, wake: make(chan struct{}, 1)}
+// New makes a Relay, which passes nothing on before Run.
+func New() *Relay {
+	return &Relay{news: map[unit.Name]saying{}, wake: make(chan struct{}, 1)}
 }
 
-// join has a reader be told what is said from now on.
-func (r *relay) join(w *watcher) {
+// Join has a reader be told what is said from now on.
+func (r *Relay) Join(w *Reader) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	readers := make(map[*watcher]uint64, len(r.readers)+1)
+	readers := make(map[*Reader]uint64, len(r.readers)+1)
 	maps.Copy(readers, r.readers)
 	readers[w] = r.said
 	r.readers = readers
 }
 
-// leave is the end of that; a reader that never came may leave, too.
-func (r *relay) leave(w *watcher) {
+// Leave is the end of that; a reader that never came may leave, too.
+func (r *Relay) Leave(w *Reader) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	readers := maps.Clone(r.readers)
@@ -52,15 +56,15 @@ func (r *relay) leave(w *watcher) {
 	r.readers = readers
 }
 
-// count is how many readers there are.
-func (r *relay) count() int {
+// Count is how many readers there are.
+func (r *Relay) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.readers)
 }
 
-// say has all readers be told what a unit is now.
-func (r *relay) say(s *engine.Status) {
+// Say has all readers be told what a unit is now.
+func (r *Relay) Say(s *engine.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.said++
@@ -80,8 +84,8 @@ func (r *relay) say(s *engine.Status) {
 	}
 }
 
-// run passes on what is said until done is closed.
-func (r *relay) run(done <-chan struct{}) {
+// Run passes on what is said until done is closed.
+func (r *Relay) Run(done <-chan struct{}) {
 	for {
 		select {
 		case <-r.wake:
@@ -93,7 +97,7 @@ func (r *relay) run(done <-chan struct{}) {
 }
 
 // pass tells the readers what they have not been told.
-func (r *relay) pass() {
+func (r *Relay) pass() {
 	r.mu.Lock()
 	news, order, readers := r.news, r.order, r.readers
 	r.news, r.order = map[unit.Name]saying{}, nil
