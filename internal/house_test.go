@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"internal/cli":        {"dashboard", "engine", "forward", "unit"},
 	"internal/relay":      {"engine", "unit"},
 	"internal/s6/wire":    {},
+	"internal/s6/serve":   {"account", "engine", "logs", "process", "relay", "s6/wire", "trust", "unit"},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
 }
 

@@ -35,8 +35,10 @@ type machine struct {
 	// last is set once the supervisor ends with this run, and mute once its input and output are not the logger's any more.
 	last, mute bool
 	// dying is set once the run was told to stop.
-	dying  bool
-	status wire.Status
+	dying bool
+	// permanent is set where it is down because finish said that it can't be up.
+	permanent bool
+	status    wire.Status
 	// due is when the timer fires next; zero: never.
 	due time.Time
 }
@@ -73,10 +75,10 @@ func begin(v wire.Version, files wire.Service, now time.Time) (*machine, []deed)
 		m.status.Paused = true // not started yet
 	}
 	m.wake(now)
-	return m, []deed{{kind: writeStatus}, tell("s")}
+	return m, []deed{{kind: writeStatus}, inform("s")}
 }
 
-func tell(events string) deed { return deed{kind: tellEvents, events: events} }
+func inform(events string) deed { return deed{kind: tellEvents, events: events} }
 
 // wake has a service that is wanted up be started at a time.
 func (m *machine) wake(at time.Time) {
@@ -115,18 +117,18 @@ func (m *machine) started(pid int, now time.Time) []deed {
 		if m.files.TimeoutFinish > 0 {
 			m.due = now.Add(m.files.TimeoutFinish)
 		}
-		return []deed{{kind: writeStatus}, tell("d")}
+		return []deed{{kind: writeStatus}, inform("d")}
 	}
-	m.state, m.dying, m.due = up, false, time.Time{}
+	m.state, m.dying, m.permanent, m.due = up, false, false, time.Time{}
 	m.status.PGID, m.status.Stamp = pid, wire.StampOf(now)
 	m.status.Paused, m.status.ReadyFlag = false, false
-	return []deed{{kind: writeStatus}, tell("u")}
+	return []deed{{kind: writeStatus}, inform("u")}
 }
 
 // notStarted is that there could be none: executed tells that a process was there, which could not be run's.
 func (m *machine) notStarted(executed bool, now time.Time) []deed {
 	if m.state == finishing { // as if it had ended at once
-		return append([]deed{{kind: writeStatus}, tell("d")}, m.finished(0, now)...)
+		return append([]deed{{kind: writeStatus}, inform("d")}, m.finished(0, now)...)
 	}
 	wait := forkAgain
 	if executed && !m.version.AtLeast(2, 12) {
@@ -142,7 +144,7 @@ func (m *machine) ready(now time.Time) []deed {
 		return nil
 	}
 	m.status.ReadyFlag, m.status.ReadyStamp = true, wire.StampOf(now)
-	return []deed{{kind: writeStatus}, tell("U")}
+	return []deed{{kind: writeStatus}, inform("U")}
 }
 
 // died is that the run has ended; files are the service's, read anew.
@@ -168,7 +170,7 @@ func (m *machine) died(how unix.WaitStatus, files wire.Service, now time.Time) [
 		}
 		return deeds
 	}
-	deeds = append(deeds, deed{kind: writeStatus}, tell("d"))
+	deeds = append(deeds, deed{kind: writeStatus}, inform("d"))
 	return append(deeds, m.finished(0, now)...)
 }
 
@@ -177,7 +179,7 @@ func (m *machine) finished(code int, now time.Time) []deed {
 	const permanently = 125
 	events := "D"
 	if code == permanently {
-		m.status.WantUp, events = false, "OD"
+		m.status.WantUp, m.permanent, events = false, true, "OD"
 	}
 	next := now.Add(restartDelay)
 	if (m.status.ReadyStamp != wire.Stamp{}) {
@@ -185,10 +187,10 @@ func (m *machine) finished(code int, now time.Time) []deed {
 	}
 	m.state = down
 	m.status.PID, m.status.Finishing, m.status.ReadyFlag, m.status.ReadyStamp = 0, false, true, wire.StampOf(now)
-	deeds := []deed{{kind: writeStatus}, tell(events)}
+	deeds := []deed{{kind: writeStatus}, inform(events)}
 	if m.last {
 		m.state = gone
-		return append(deeds, tell("x"), deed{kind: leave})
+		return append(deeds, inform("x"), deed{kind: leave})
 	}
 	m.wake(next)
 	return deeds
@@ -272,7 +274,7 @@ func (m *machine) signals(c wire.Command) []deed {
 func (m *machine) end(kill bool, now time.Time) []deed {
 	if m.state == down {
 		m.state = gone
-		return []deed{tell("x"), {kind: leave}}
+		return []deed{inform("x"), {kind: leave}}
 	}
 	var deeds []deed
 	if m.state == up && kill {

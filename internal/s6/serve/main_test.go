@@ -18,7 +18,6 @@ import (
 	"pintle/internal/logs"
 	"pintle/internal/process"
 	"pintle/internal/s6/wire"
-	"pintle/internal/unit"
 )
 
 const treeVariable = "PINTLE_SERVE_TEST_TREE"
@@ -50,7 +49,7 @@ func playTree(dir string) error {
 	book := logs.NewBook(logs.Options{Console: os.Stdout})
 	t, err := Open(Options{
 		Directory: dir, Version: wire.Default, Self: os.Geteuid(), Kernel: kernel, Accounts: account.Database{Passwd: "/etc/passwd", Group: "/etc/group"},
-		Environ: []string{"PATH=/usr/bin:/bin"}, Logs: book, Log: log, Now: time.Now, Changed: func(unit.Name) {},
+		Environ: []string{"PATH=/usr/bin:/bin"}, Logs: book, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return err

@@ -34,9 +34,13 @@ type service struct {
 	// run is the process that there is, run's or finish's; nil: none. number counts the runs.
 	run    *process.Run
 	number uint64
-	// began and ended are when the latest run did; exit is how.
-	began, ended time.Time
-	exit         unit.Exit
+	// began is when the latest run did.
+	began time.Time
+	// ends are how the latest runs ended, failures how many did so by themselves since somebody started it, and failed is why
+	// the last one could not be executed.
+	ends     []engine.RunRecord
+	failures int
+	failed   string
 	// timer fires at m.due; serial tells its firing from that of an older one.
 	timer  *time.Timer
 	serial int
@@ -147,7 +151,7 @@ func (s *service) do(deeds []deed) {
 		deeds = append(deeds[1:], s.carryOut(d)...)
 	}
 	s.arm()
-	s.tree.o.Changed(s.unit)
+	s.changed()
 }
 
 // carryOut carries one out, and returns those that come of it at once.
@@ -244,17 +248,18 @@ func (s *service) start(now time.Time) []deed {
 	number := s.number
 	run, err := s.launch(c, func(e unit.Exit) {
 		s.run = nil
-		s.ended, s.exit = s.tree.o.Now(), e
+		s.died(e)
 		s.do(s.m.died(waitStatus(e), s.current(), s.tree.o.Now()))
 	})
 	if err != nil {
 		if ready != nil {
 			_ = ready.Close() // nobody wrote to it
 		}
-		s.say(err.Error())
+		s.failed = err.Error()
+		s.say(s.failed)
 		return s.m.notStarted(true, now)
 	}
-	s.run, s.began = run, now
+	s.run, s.began, s.failed = run, now, ""
 	if ready != nil {
 		go s.awaitReady(ready, number)
 	}
@@ -330,6 +335,8 @@ func (s *service) launch(c process.Command, ended func(unit.Exit)) (*process.Run
 		defer outWrite.Close()
 		c.Files[1] = outWrite
 		process.Lend(c.Identity, outWrite)
+	} else {
+		process.Lend(c.Identity, c.Files[1])
 	}
 	process.Lend(c.Identity, errWrite)
 	run, err := s.tree.o.Kernel.Start(c, process.Hooks{Exited: func(e unit.Exit, _ unit.Usage) {

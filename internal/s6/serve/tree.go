@@ -14,6 +14,7 @@ import (
 	"pintle/internal/account"
 	"pintle/internal/logs"
 	"pintle/internal/process"
+	"pintle/internal/relay"
 	"pintle/internal/s6/wire"
 	"pintle/internal/unit"
 )
@@ -34,8 +35,6 @@ type Options struct {
 	Now     func() time.Time
 	// Taken tells whether a unit of that name is somebody else's.
 	Taken func(unit.Name) bool
-	// Changed is told of each unit that may show something else now. It must not block.
-	Changed func(unit.Name)
 }
 
 // Tree is a scan directory whose services pintle supervises, in s6-svscan's place.
@@ -44,6 +43,8 @@ type Tree struct {
 	owner owner
 	dir   *wire.Dir
 	seat  *wire.Seat
+
+	relay *relay.Relay
 
 	mu   sync.Mutex
 	todo []func()
@@ -61,7 +62,7 @@ type Tree struct {
 
 // Open begins to supervise what is in a scan directory.
 func Open(o Options) (*Tree, error) {
-	t := &Tree{o: o, bell: make(chan struct{}, 1), done: make(chan struct{}), services: map[string]*service{}}
+	t := &Tree{o: o, relay: relay.New(), bell: make(chan struct{}, 1), done: make(chan struct{}), services: map[string]*service{}}
 	dir, who, err := t.enterScan()
 	if err != nil {
 		return nil, err
@@ -71,6 +72,7 @@ func Open(o Options) (*Tree, error) {
 		return nil, errors.Join(err, t.dir.Close())
 	}
 	t.watch(dir)
+	go t.relay.Run(t.done)
 	go t.loop()
 	go t.listen()
 	scanned := make(chan struct{})
