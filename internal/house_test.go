@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"internal/relay":      {"engine", "unit"},
 	"internal/s6/wire":    {},
 	"internal/s6/serve":   {"account", "engine", "logs", "process", "relay", "s6/wire", "trust", "unit"},
-	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "store", "supervisor", "unit"},
+	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "s6/serve", "s6/wire", "store", "supervisor", "trust", "unit"},
 }
 
 // neverIn lists what some rooms must do without, because PID 1 or purity forbids it.

@@ -27,6 +27,7 @@ import (
 	"pintle/internal/engine"
 	"pintle/internal/logs"
 	"pintle/internal/process"
+	"pintle/internal/s6/serve"
 	"pintle/internal/store"
 	"pintle/internal/supervisor"
 	"pintle/internal/unit"
@@ -117,6 +118,7 @@ type container struct {
 	store  *store.Store
 	leases *store.Keeper
 	units  *supervisor.Supervisor
+	trees  trees
 	// runDirectory is where runs talk to pintle; "" where there is no place for it.
 	runDirectory string
 	server       *api.Server
@@ -232,16 +234,17 @@ func (c *container) start() error {
 			c.fixed = append(c.fixed, engine.Conditionf(engine.LogSocketMissing, "what processes say by syslog(3) is not heard: %v", err))
 		}
 	}
+	c.openTrees(environ)
 	d := c.declarations(c.config.Load(), c.main)
 	c.units = supervisor.New(supervisor.Options{
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
 		Load: c.reload, Records: records, Environ: environ, Secret: c.config.Load().Log.Secret, Accounts: c.accounts,
 		Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Syslog: syslog, Store: c.store, Leases: c.leases, Log: c.say.log,
-		RunDirectory: c.runDirectory, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
+		RunDirectory: c.runDirectory, Kept: len(c.config.Load().S6.Scan) > 0, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
 	})
 	c.units.Boot()
 	if listenErr == nil {
-		c.server = api.NewServer(api.Options{Engine: c.units, Managers: c.managers, Readers: c.readers, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
+		c.server = api.NewServer(api.Options{Engine: serve.Join(c.units, c.trees.list...), Managers: c.managers, Readers: c.readers, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(listener)
 	}
 	go c.sayConditions(changed)

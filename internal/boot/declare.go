@@ -46,7 +46,7 @@ func (c *container) route(cfg *config.Config) (main *unit.Spec, err error) {
 		path: process.PathOf(c.o.Environ), dir: dir, identity: identity,
 	}.route(c.o.Args)
 	switch {
-	case errors.Is(err, errNoMain) && len(cfg.Units())+len(cfg.Templates) > 0:
+	case errors.Is(err, errNoMain) && len(cfg.Units())+len(cfg.Templates)+len(cfg.S6.Scan) > 0:
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -105,6 +105,9 @@ func (c *container) reload() (supervisor.Declarations, error) {
 	compareLogs(&d, &c.config.Load().Log, &cfg.Log)
 	if !reflect.DeepEqual(cfg.Prepare, c.config.Load().Prepare) {
 		d.Fixed = append(d.Fixed, "prepare")
+	}
+	if !reflect.DeepEqual(cfg.S6, c.config.Load().S6) {
+		d.Fixed = append(d.Fixed, "s6")
 	}
 	if cfg.StateDirectory != c.config.Load().StateDirectory {
 		d.Fixed = append(d.Fixed, "state_directory")

@@ -32,6 +32,10 @@ func (c *container) supervise(signals <-chan os.Signal) {
 			c.sayWhy(c.units.Verdict())
 			c.stop(signals)
 			return
+		case <-c.trees.over():
+			c.say.log.Info("s6-svscanctl asked for the end")
+			c.stop(signals)
+			return
 		}
 	}
 }
@@ -62,10 +66,12 @@ func (c *container) stop(signals <-chan os.Signal) {
 	c.deadline = now().Add(c.config.Load().StopTimeout)
 	c.logs.Stopping()
 	c.units.Halt()
+	trees := c.trees.close()
 	c.wait(c.units.Idle(), signals, waiting{
 		hurry: c.units.Hurry,
 		left:  c.unitsLeft,
 	})
+	c.wait(trees, signals, waiting{hurry: c.trees.hurry, left: c.trees.left})
 	rest := c.kernel.Everything()
 	var left leftovers
 	gone := make(chan struct{})

@@ -61,6 +61,7 @@ func assemble(documents []*document, r *report) *Config {
 	slices.SortFunc(c.Templates, func(a, b unit.Template) int { return cmp.Compare(a.Name, b.Name) })
 	a.depend(c)
 	c.Prepare = a.prepare(d.Prepare)
+	c.S6 = a.s6(d.S6)
 	return c
 }
 
@@ -88,6 +89,11 @@ func (a *assembler) merge(documents []*document) (document, []declared) {
 			a.again("log", all.Log.At, d.Log.At)
 		} else if d.Log != nil {
 			all.Log = d.Log
+		}
+		if d.S6 != nil && all.S6 != nil {
+			a.again("s6", all.S6.At, d.S6.At)
+		} else if d.S6 != nil {
+			all.S6 = d.S6
 		}
 		if d.Role.given() && all.Role.given() {
 			a.again("role", all.Role.at, d.Role.at)

@@ -44,6 +44,8 @@ type Config struct {
 	Governor unit.Governor
 	// Log is what holds for the output of all units; what holds for each is in its Spec.
 	Log Log
+	// S6 is what pintle does in s6's place.
+	S6 S6
 	// Role is what this container is among those that share the state directory; empty where nobody says.
 	Role string
 	// StateDirectory is absolute; empty means that state is kept in memory only.

@@ -19,6 +19,7 @@ type document struct {
 	Prepare        *prepareSection         `yaml:"prepare"`
 	Governor       *governorSection        `yaml:"governor"`
 	Log            *containerLogSection    `yaml:"log"`
+	S6             *s6Section              `yaml:"s6"`
 	Role           role                    `yaml:"role"`
 	StateDirectory directory               `yaml:"state_directory"`
 	StopTimeout    duration                `yaml:"stop_timeout"`
@@ -209,6 +210,16 @@ type containerLogSection struct {
 	Readers []manager    `yaml:"readers"`
 	Secrets []secretName `yaml:"secrets"`
 	Socket  socket       `yaml:"socket"`
+}
+
+// s6Section is what pintle does in s6's place.
+type s6Section struct {
+	At          Position
+	Scan        []scanDirectory `yaml:"scan,required"`
+	Owner       owner           `yaml:"owner"`
+	Version     s6Version       `yaml:"version"`
+	Environment flag            `yaml:"container_environment"`
+	ProcessName flag            `yaml:"process_name"`
 }
 
 type prepareSection struct {

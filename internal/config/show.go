@@ -40,6 +40,7 @@ func (c *Config) Show(w io.Writer) error {
 	p.prepare(&c.Prepare)
 	p.governor(c.Governor)
 	p.containerLog(&c.Log)
+	p.s6(&c.S6)
 	p.text(0, "role", c.Role)
 	if c.StateDirectory != "" {
 		p.line(0, "state_directory: %s", plain(c.StateDirectory))

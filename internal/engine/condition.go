@@ -43,6 +43,8 @@ const (
 	SocketMissing ConditionCode = "socket-missing"
 	// RunsMute: runs can't talk to pintle, so that those whose readiness is a message are never ready.
 	RunsMute ConditionCode = "runs-mute"
+	// ScanDirectoryMissing: the services of a scan directory of s6's are not supervised.
+	ScanDirectoryMissing ConditionCode = "scan-directory-missing"
 	// LogSocketMissing: what processes say by syslog(3) is not heard.
 	LogSocketMissing ConditionCode = "log-socket-missing"
 	// OneUser: pintle can't switch users, so that all units run as its own.
@@ -91,6 +93,7 @@ var conditions = []Condition{
 	{ConsoleClosed, "the console is closed, and shows no output any more"},
 	{SocketMissing, "pintle's commands can't reach it"},
 	{RunsMute, "runs can't talk to pintle"},
+	{ScanDirectoryMissing, "the services of a scan directory of s6's are not supervised"},
 	{LogSocketMissing, "what processes say by syslog(3) is not heard"},
 	{OneUser, "pintle can't switch users: all units run as one"},
 	{NotPrepared, "something could not be prepared"},

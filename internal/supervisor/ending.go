@@ -72,7 +72,7 @@ func (s *Supervisor) concludeFailure(u *record) {
 
 // concludeIdle ends a container without main once all has been done.
 func (s *Supervisor) concludeIdle() {
-	if s.o.Main != nil || !s.booted || s.stopping || s.rounds > 0 || s.active > 0 || len(s.templates) > 0 {
+	if s.o.Main != nil || s.o.Kept || !s.booted || s.stopping || s.rounds > 0 || s.active > 0 || len(s.templates) > 0 {
 		return
 	}
 	for _, u := range s.units {

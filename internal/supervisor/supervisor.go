@@ -57,6 +57,8 @@ type Options struct {
 	RunDirectory string
 	// Syslog is where processes say something by syslog(3); nil for nowhere. The supervisor closes it.
 	Syslog LogSocket
+	// Kept is set where something else keeps the container, also when there is neither main nor anything left to do.
+	Kept bool
 	// Terminal is set where main gets pintle's standard input as its terminal.
 	Terminal bool
 	// PriorExit tells how a unit ended in the container's life before: clean, unclean or unknown; nil where nobody knows.

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"pintle/internal/account"
 	"pintle/internal/logs"
@@ -286,6 +289,32 @@ func (t *Tree) end(loggers bool) {
 		s.do(s.m.end(!s.logger || loggers, t.o.Now()))
 		s.leavePipe()
 	}
+}
+
+// Ended is closed once the tree has ended, because s6-svscanctl asked for that or Close did.
+func (t *Tree) Ended() <-chan struct{} { return t.done }
+
+// Hurry kills what has not ended by now.
+func (t *Tree) Hurry() {
+	t.do(func() {
+		for _, s := range t.services {
+			if s.run != nil {
+				s.send(unix.SIGKILL, true)
+			}
+		}
+	})
+}
+
+// Left names the services whose supervisors have not ended.
+func (t *Tree) Left() []string {
+	names, _ := ask(context.Background(), t, func() (names []string) { // where it has ended, there are none
+		for _, s := range t.services {
+			names = append(names, string(s.unit))
+		}
+		return names
+	})
+	slices.Sort(names)
+	return names
 }
 
 // Close ends all services, and waits for that until ctx ends.

@@ -1,0 +1,178 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"pintle/internal/config"
+	"pintle/internal/engine"
+	"pintle/internal/process"
+	"pintle/internal/s6/serve"
+	"pintle/internal/s6/wire"
+	"pintle/internal/supervisor"
+	"pintle/internal/trust"
+	"pintle/internal/unit"
+)
+
+// trees are the scan directories that pintle supervises in s6's place.
+type trees struct {
+	list  []*serve.Tree
+	ended chan struct{} // closed when one of them was asked to end; nil where there are none
+}
+
+// openTrees begins to supervise scan directories. One that can't be is a condition.
+func (c *container) openTrees(environ []string) {
+	rule := c.config.Load().S6
+	if len(rule.Scan) == 0 {
+		return
+	}
+	version, err := s6Version(&rule, environ)
+	if err != nil {
+		c.say.log.Warn(err.Error())
+	}
+	if rule.ProcessName {
+		if err := os.WriteFile("/proc/self/comm", []byte("s6-svscan"), 0); err != nil { // of the first thread
+			c.say.log.Warn(fmt.Sprintf("cannot be called s6-svscan: %v", err))
+		}
+	}
+	if rule.Environment {
+		if err := layEnvironment(environ); err != nil {
+			c.say.log.Warn(err.Error())
+		}
+	}
+	c.trees.ended = make(chan struct{})
+	end := sync.OnceFunc(func() { close(c.trees.ended) })
+	for _, directory := range rule.Scan {
+		tree, err := c.openTree(&rule, directory, version, environ)
+		if err != nil {
+			c.fixed = append(c.fixed, engine.Conditionf(engine.ScanDirectoryMissing, "%v", err))
+			continue
+		}
+		c.trees.list = append(c.trees.list, tree)
+		go func() {
+			<-tree.Ended()
+			end()
+		}()
+	}
+}
+
+// s6Version is the release of s6 whose ways are kept.
+func s6Version(rule *config.S6, environ []string) (wire.Version, error) {
+	text := rule.Version
+	for _, e := range environ {
+		if value, ok := strings.CutPrefix(e, "PINTLE_S6_VERSION="); ok && text == "" {
+			text = value
+		}
+	}
+	if text == "" {
+		return wire.Default, nil
+	}
+	version, err := wire.ParseVersion(text)
+	if err != nil {
+		return wire.Default, fmt.Errorf("cannot keep the ways of s6 %q: %w; those of %s are kept", text, err, wire.Default)
+	}
+	return version, nil
+}
+
+func (c *container) openTree(rule *config.S6, directory string, version wire.Version, environ []string) (*serve.Tree, error) {
+	id, err := supervisor.Identity(c.accounts, rule.Owner)
+	if err != nil {
+		return nil, fmt.Errorf("cannot scan %s: %w", directory, err)
+	}
+	if err := makeScanDirectory(directory, id); err != nil {
+		return nil, fmt.Errorf("cannot scan %s: %w", directory, err)
+	}
+	return serve.Open(serve.Options{
+		Directory: directory, Version: version, Self: os.Geteuid(), Kernel: c.kernel, Accounts: c.accounts, Environ: environ,
+		Logs: c.logs, Log: c.say.log, Now: now, Taken: c.declares,
+	})
+}
+
+// makeScanDirectory makes a scan directory where there is none, and gives it to its owner.
+func makeScanDirectory(directory string, owner *process.Identity) error {
+	dir, err := trust.Reach(directory, os.Geteuid(), func(parent int, name, _ string, last bool) error {
+		err := unix.Mkdirat(parent, name, 0o755)
+		if err == nil && last {
+			err = unix.Fchownat(parent, name, owner.UID, owner.GID, unix.AT_SYMLINK_NOFOLLOW)
+		}
+		if err == unix.EEXIST {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return dir.Close()
+}
+
+// declares tells whether the configuration has a unit of that name.
+func (c *container) declares(name unit.Name) bool {
+	has := func(list []unit.Spec) bool {
+		return slices.ContainsFunc(list, func(s unit.Spec) bool { return s.Name == name })
+	}
+	cfg := c.config.Load()
+	return name == unit.MainName || has(cfg.Services) || has(cfg.Oneshots)
+}
+
+// environmentDirectory is where s6-overlay has the container's environment, a file for each variable.
+const environmentDirectory = "/run/s6/container_environment"
+
+// layEnvironment makes it. Whoever may read it is who may with s6-overlay: everybody.
+func layEnvironment(environ []string) error {
+	if err := os.MkdirAll(environmentDirectory, 0o755); err != nil {
+		return fmt.Errorf("cannot lay the container's environment: %w", err)
+	}
+	var failed error
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if name == "" || strings.ContainsAny(name, "/") || strings.HasPrefix(name, ".") {
+			continue // it would be no file's name, or none that s6-envdir reads
+		}
+		failed = errors.Join(failed, os.WriteFile(filepath.Join(environmentDirectory, name), []byte(value), 0o644))
+	}
+	if failed != nil {
+		return fmt.Errorf("cannot lay the container's environment: %w", failed)
+	}
+	return nil
+}
+
+// over is closed when a tree was asked to end; nil where there are none.
+func (t *trees) over() <-chan struct{} { return t.ended }
+
+// close ends all trees; what it returns is closed once they have ended.
+func (t *trees) close() <-chan struct{} {
+	var all sync.WaitGroup
+	for _, tree := range t.list {
+		all.Go(func() { _ = tree.Close(context.Background()) }) // it only fails with its context
+	}
+	done := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(done)
+	}()
+	return done
+}
+
+// hurry kills what has not ended.
+func (t *trees) hurry() {
+	for _, tree := range t.list {
+		tree.Hurry()
+	}
+}
+
+// left names the services that have not ended.
+func (t *trees) left() (names []string) {
+	for _, tree := range t.list {
+		names = append(names, tree.Left()...)
+	}
+	return names
+}
