@@ -82,3 +82,35 @@ func TestServicesComeAndGo(t *testing.T) {
 	tr.until(t, "nor is its logger", ended(".old/log"))
 	must(t, os.RemoveAll(dir+"/.old"))
 }
+
+// TestWhatARunLeavesBehind: what a run has left behind is ended before the next one begins, also where it takes no SIGTERM.
+func TestWhatARunLeavesBehind(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, map[string]map[string]string{
+		"web": {"run*": `trap '' TERM
+setsid sleep 1000 & echo $! >> left
+echo begun >> runs
+wait $!`, "finish*": "echo $(kill -0 $(tail -n 1 left) && echo alive) >> finished", "timeout-kill": "100"},
+	})
+	tr := grow(t, dir)
+	runs := func(n int) func() bool {
+		return func() bool {
+			data, _ := os.ReadFile(dir + "/web/runs")
+			return strings.Count(string(data), "begun\n") >= n
+		}
+	}
+	tr.until(t, "the first run", runs(1))
+	if out, code := tr.tool(t, "s6-svc", "-k", "@web"); code != 0 {
+		t.Fatalf("%d: %s", code, out)
+	}
+	tr.until(t, "the second run", runs(2))
+	left, err := os.ReadFile(dir + "/web/left")
+	must(t, err)
+	first, _, _ := strings.Cut(string(left), "\n")
+	if _, err := os.Stat("/proc/" + first); err == nil {
+		t.Errorf("process %s of the first run is there beside the second", first)
+	}
+	if finished, err := os.ReadFile(dir + "/web/finished"); err != nil || string(finished) != "alive\n" {
+		t.Errorf("finish saw %q, %v: what a run leaves is its to end first", finished, err)
+	}
+}

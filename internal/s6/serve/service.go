@@ -33,6 +33,7 @@ type service struct {
 
 	// run is the process that there is, run's or finish's; nil: none. number counts the runs.
 	run    *process.Run
+	spent  *process.Run // the run that finish is for; nil: none
 	number uint64
 	// began is when the latest run did.
 	began time.Time
@@ -41,6 +42,9 @@ type service struct {
 	ends     []engine.RunRecord
 	failures int
 	failed   string
+	// sweeping counts the processes' sets that are being ended, and wanted is set where a start waits for that.
+	sweeping int
+	wanted   bool
 	// timer fires at m.due; serial tells its firing from that of an older one.
 	timer  *time.Timer
 	serial int
@@ -150,6 +154,10 @@ func (s *service) do(deeds []deed) {
 		d := deeds[0]
 		deeds = append(deeds[1:], s.carryOut(d)...)
 	}
+	if s.spent != nil && s.m.state != finishing {
+		s.sweep(s.spent)
+		s.spent = nil
+	}
 	s.arm()
 	s.changed()
 }
@@ -230,6 +238,9 @@ func (s *service) start(now time.Time) []deed {
 	if s.m.state != down || s.run != nil {
 		return nil
 	}
+	if s.wanted = s.sweeping > 0; s.wanted {
+		return nil
+	}
 	s.m.files = s.current()
 	s.number++
 	c := s.command("run", s.base("run"), []string{s.name})
@@ -246,9 +257,12 @@ func (s *service) start(now time.Time) []deed {
 		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 3 to %d", fd, process.MaxReadyFD))
 	}
 	number := s.number
-	run, err := s.launch(c, func(e unit.Exit) {
+	var run *process.Run
+	var err error
+	run, err = s.launch(c, func(e unit.Exit) {
 		s.run = nil
 		s.died(e)
+		s.spent = run
 		s.do(s.m.died(waitStatus(e), s.current(), s.tree.o.Now()))
 	})
 	if err != nil {
@@ -286,8 +300,11 @@ func (s *service) finish(how unix.WaitStatus, now time.Time) []deed {
 	if s.tree.o.Version.AtLeast(2, 13) {
 		args = append(args, strconv.Itoa(s.m.status.PGID))
 	}
-	run, err := s.launch(s.command("finish", s.base("finish"), args), func(e unit.Exit) {
+	var run *process.Run
+	var err error
+	run, err = s.launch(s.command("finish", s.base("finish"), args), func(e unit.Exit) {
 		s.run = nil
+		s.sweep(run)
 		code := e.Code
 		if e.Signal != 0 {
 			code = 0
@@ -374,6 +391,20 @@ func (s *service) awaitReady(pipe *os.File, number uint64) {
 			return
 		}
 	}
+}
+
+// sweep ends what a run has left behind, which s6 leaves alone: the next one is not to find it there.
+func (s *service) sweep(run *process.Run) {
+	s.sweeping++
+	kill := after(killAgain, run.Kill)
+	run.Sweep(func() {
+		s.tree.do(func() {
+			kill.Stop()
+			if s.sweeping--; s.sweeping == 0 && s.wanted && !s.over {
+				s.do([]deed{{kind: startRun}})
+			}
+		})
+	}, nil)
 }
 
 // waitStatus is an exit as wait(2) has it.
