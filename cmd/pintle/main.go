@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	_ "pintle/cmd/pintle/early" // which ends the process where it was called by the name of a tool of s6's
 	"pintle/internal/boot"
 	"pintle/internal/process"
 )

@@ -1,0 +1,97 @@
+package tools
+
+import (
+	"errors"
+	"io"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// setlock holds a lock on a file while a program runs: its descriptor stays open there.
+func setlock(c *call) int {
+	exclusive, wait := true, true
+	timeout, timed := uint32(0), false
+	o := c.parse()
+	for letter, ok := o.next(); ok; letter, ok = o.next() {
+		switch letter {
+		case 'n':
+			wait, timed = false, false
+		case 'N':
+			wait, timed = true, false
+		case 'r':
+			exclusive = false
+		case 'w':
+			exclusive = true
+		case 't':
+			timeout, ok = uint32Of(o.arg)
+			timed = true
+		default:
+			ok = false
+		}
+		if !ok {
+			return c.wrongUsage()
+		}
+	}
+	args := o.rest()
+	if len(args) < 2 {
+		return c.wrongUsage()
+	}
+	fd, doing, err := openLock(args[0], exclusive)
+	if err != nil {
+		return c.unable(exitSystem, err, doing)
+	}
+	err = lock(fd, exclusive, wait && !timed)
+	if timed && errors.Is(err, syscall.EBUSY) {
+		err = within(timeout, func() error { return lock(fd, exclusive, true) })
+	}
+	switch {
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return c.unable(exitRefused, err, "acquire lock")
+	case err != nil:
+		return c.unable(exitRefused, err, "lock "+args[0])
+	}
+	return c.execute(args[1:])
+}
+
+// openLock opens a lock file, for the next program too, and makes it where there is none.
+func openLock(path string, exclusive bool) (fd int, doing string, err error) {
+	const create = unix.O_WRONLY | unix.O_CREAT | unix.O_NONBLOCK
+	if exclusive {
+		fd, err = unix.Open(path, create, 0o666)
+		return fd, "open " + path + " for writing", err
+	}
+	fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if !errors.Is(err, syscall.ENOENT) {
+		return fd, "open " + path + " for reading", err
+	}
+	made, err := unix.Open(path, create, 0o666)
+	if err != nil {
+		return -1, "create " + path, err
+	}
+	_ = unix.Close(made)
+	fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	return fd, "open " + path + " for reading", err
+}
+
+// lock takes a POSIX lock on the whole file. Where it is held by another and is not waited for, that is EBUSY.
+func lock(fd int, exclusive, wait bool) error {
+	region := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
+	if exclusive {
+		region.Type = unix.F_WRLCK
+	}
+	command := unix.F_SETLK
+	if wait {
+		command = unix.F_SETLKW
+	}
+	for {
+		err := unix.FcntlFlock(uintptr(fd), command, &region)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EAGAIN):
+			return syscall.EBUSY
+		}
+		return err
+	}
+}

@@ -1,0 +1,81 @@
+package tools
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+)
+
+// instant is a moment as TAI64N has it: seconds of atomic time since 1970, plus 2^62, and nanoseconds.
+type instant struct {
+	seconds uint64
+	nano    uint32
+}
+
+const (
+	taiEpoch    = 1 << 62
+	taiOffset   = 10 // by which atomic time was ahead in 1970
+	labelLength = 25
+)
+
+// leapSeconds are the leap seconds that have been: each is the atomic second that was inserted, since 1970 and without taiOffset.
+var leapSeconds = [...]uint64{
+	78796800, 94694401, 126230402, 157766403, 189302404, 220924805, 252460806, 283996807, 315532808,
+	362793609, 394329610, 425865611, 489024012, 567993613, 631152014, 662688015, 709948816, 741484817,
+	773020818, 820454419, 867715220, 915148821, 1136073622, 1230768023, 1341100824, 1435708825, 1483228826,
+}
+
+// fromUnix is the instant of a time in UTC.
+func fromUnix(seconds int64, nano int64) instant {
+	t := uint64(seconds)
+	for _, leap := range leapSeconds {
+		if seconds < 0 || t < leap {
+			break
+		}
+		t++
+	}
+	return instant{t + taiOffset + taiEpoch, uint32(nano)}
+}
+
+// unix is the instant in UTC. A leap second is the one that follows, with leap set.
+func (i instant) unix() (seconds int64, leap bool) {
+	t := int64(i.seconds - taiOffset - taiEpoch)
+	passed := int64(0)
+	for _, l := range leapSeconds {
+		if t <= int64(l) {
+			return t - passed, t == int64(l)
+		}
+		passed++
+	}
+	return t - passed, false
+}
+
+// label is the instant as "@" and 24 hexadecimal digits.
+func (i instant) label() string {
+	return "@" + hex.EncodeToString(i.packed())
+}
+
+func (i instant) packed() []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, i.seconds), i.nano)
+}
+
+func unpack(b []byte) instant {
+	return instant{binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:])}
+}
+
+// parseLabel reads the label that s begins with.
+func parseLabel(s string) (instant, bool) {
+	digits, ok := strings.CutPrefix(s, "@")
+	if !ok || len(s) < labelLength {
+		return instant{}, false
+	}
+	b, err := hex.DecodeString(digits[:labelLength-1])
+	if err != nil {
+		return instant{}, false
+	}
+	return unpack(b), true
+}
+
+func (i instant) before(j instant) bool {
+	return i.seconds < j.seconds || i.seconds == j.seconds && i.nano < j.nano
+}
