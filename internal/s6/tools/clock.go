@@ -1,11 +1,9 @@
 package tools
 
 import (
-	"fmt"
+	"strconv"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // now is the wall clock's time.
@@ -14,12 +12,11 @@ func now() instant {
 	return fromUnix(t.Unix(), int64(t.Nanosecond()))
 }
 
-// elapsed is the time since some moment, in nanoseconds, by a clock that nobody sets.
-func elapsed() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // it has no error for this clock
-	return t.Nano()
-}
+// started is a moment to count from; with it comes a clock that nobody sets.
+var started = time.Now()
+
+// elapsed is the time since then, in nanoseconds.
+func elapsed() int64 { return int64(time.Since(started)) }
 
 // maxLocalUnix is the last second of the last year that struct tm can hold.
 const maxLocalUnix = 67768036191676799
@@ -37,8 +34,18 @@ func (i instant) local(zone *time.Location) (string, bool) {
 	}
 	t := time.Unix(seconds, 0).In(zone)
 	year, month, day := t.Date()
-	text := fmt.Sprintf("%d-%02d-%02d %02d:%02d:%02d.%09d", year, month, day, t.Hour(), t.Minute(), t.Second()+extra, i.nano)
-	return text[:len(text)-len(fmt.Sprintf("%09d", i.nano))+9], true
+	text := strconv.Itoa(year) + "-" + padded(int(month), 2) + "-" + padded(day, 2) + " " +
+		padded(t.Hour(), 2) + ":" + padded(t.Minute(), 2) + ":" + padded(t.Second()+extra, 2) + "."
+	return text + padded(int(i.nano), 9)[:9], true
+}
+
+// padded is n with zeros before it.
+func padded(n, width int) string {
+	text := strconv.Itoa(n)
+	for len(text) < width {
+		text = "0" + text
+	}
+	return text
 }
 
 // within does what may wait, and gives up after ms milliseconds with ETIMEDOUT; the deed goes on then, until the process ends.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"syscall"
 )
 
@@ -69,7 +68,7 @@ func (c *call) addDirectory(dir string, how reading) error {
 	c.env = append([]string(nil), before...)
 	for _, e := range entries {
 		name := e.Name()
-		if name[0] == '.' || strings.Contains(name, "=") {
+		if name[0] == '.' || contains(name, "=") {
 			continue
 		}
 		value, set, err := how.read(dir + "/" + name)
@@ -122,7 +121,7 @@ const containerEnvironment = "/run/s6/container_environment"
 // withContenv runs a program with the container's environment in the place of its own, but with S6_KEEP_ENV with its own.
 // s6-overlay's is a script of several tools; each failure has the name of the one whose it is.
 func withContenv(c *call) int {
-	if keep, _ := c.get("S6_KEEP_ENV"); strings.Trim(keep, "0") == "" {
+	if keep, _ := c.get("S6_KEEP_ENV"); skip(keep, "0") == "" {
 		c.env = nil
 		if path, ok := os.LookupEnv("PATH"); ok {
 			c.env = []string{"PATH=" + path}

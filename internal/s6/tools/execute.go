@@ -2,7 +2,6 @@ package tools
 
 import (
 	"errors"
-	"strings"
 	"syscall"
 )
 
@@ -28,11 +27,11 @@ func (c *call) execute(args []string) int {
 
 // search tries what file can mean, one after the other. The error is the last that says more than that there is no such file.
 func (c *call) search(file string, try func(string) error) error {
-	if strings.Contains(file, "/") {
+	if contains(file, "/") {
 		return try(file)
 	}
 	failure := error(syscall.ENOENT)
-	for dir := range strings.SplitSeq(c.path, ":") {
+	for _, dir := range split(c.path, ":") {
 		if dir == "" {
 			continue
 		}
@@ -62,7 +61,7 @@ func (c *call) set(key, value string) {
 // unset takes a variable from the next program. The first of several of that name goes, as s6 has it.
 func (c *call) unset(key string) {
 	for i, entry := range c.env {
-		if strings.HasPrefix(entry, key) && len(entry) > len(key) && entry[len(key)] == '=' {
+		if hasPrefix(entry, key) && len(entry) > len(key) && entry[len(key)] == '=' {
 			last := len(c.env) - 1
 			c.env[i] = c.env[last]
 			c.env = c.env[:last]
@@ -74,7 +73,7 @@ func (c *call) unset(key string) {
 // get is a variable that the next program would get.
 func (c *call) get(key string) (value string, ok bool) {
 	for _, entry := range c.env {
-		if value, ok = strings.CutPrefix(entry, key+"="); ok {
+		if value, ok = cutPrefix(entry, key+"="); ok {
 			return value, true
 		}
 	}

@@ -1,16 +1,12 @@
 package tools
 
 import (
-	"bufio"
 	"errors"
 	"math"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // maxGroups is the kernel's NGROUPS_MAX.
@@ -26,7 +22,7 @@ func setUIDGID(c *call) int {
 	if account == "" {
 		return c.execute(program)
 	}
-	if uid, gid, numeric := strings.Cut(account, ":"); numeric {
+	if uid, gid, numeric := cut(account, ":"); numeric {
 		return c.as("s6-applyuidgid", append([]string{"-u", uid, "-g", gid, "-G", "", "--"}, program...))
 	}
 	// Without "--", as in the real one: an account that begins with "-" is an option.
@@ -102,7 +98,7 @@ func envUIDGID(c *call) int {
 	case wantGID:
 		user, group = "", args[0]
 	case wantUID | wantGID:
-		user, group, _ = strings.Cut(args[0], ":")
+		user, group, _ = cut(args[0], ":")
 	}
 	if group != "" {
 		if gid, ok := groupID(group, numeric); ok {
@@ -141,11 +137,14 @@ func (c *call) export(want int, id who) {
 		c.set("GID", decimal(id.gid))
 	}
 	if want&wantList != 0 {
-		var list []string
-		for _, gid := range id.list {
-			list = append(list, decimal(gid))
+		list := ""
+		for i, gid := range id.list {
+			if i > 0 {
+				list += ","
+			}
+			list += decimal(gid)
 		}
-		c.set("GIDLIST", strings.Join(list, ","))
+		c.set("GIDLIST", list)
 	}
 }
 
@@ -155,7 +154,7 @@ func decimal(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 func defaults(s string) (id who, ok bool) {
 	for _, part := range []*uint32{&id.uid, &id.gid} {
 		value, n := leadingNumber(s, math.MaxUint32)
-		if n == 0 && !strings.HasPrefix(s, ":") && (s != "" || part == &id.uid) {
+		if n == 0 && !hasPrefix(s, ":") && (s != "" || part == &id.uid) {
 			return who{}, false
 		}
 		*part = uint32(value)
@@ -199,7 +198,7 @@ func userID(name string, numeric, groups bool) (who, error) {
 	}
 	if groups {
 		eachLine("/etc/group", 4, func(field []string) bool {
-			if gid, ok := uint32Of(field[2]); ok && slices.Contains(strings.Split(field[3], ","), name) {
+			if gid, ok := uint32Of(field[2]); ok && slices.Contains(split(field[3], ","), name) {
 				id.list = append(id.list, gid)
 			}
 			return len(id.list) < maxGroups
@@ -225,16 +224,13 @@ func groupID(name string, numeric bool) (gid uint32, found bool) {
 // eachLine goes through a file of accounts until visit has enough. A file that cannot be read has no accounts, as
 // getpwnam(3) has it.
 func eachLine(path string, fields int, visit func(field []string) bool) {
-	file, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return
 	}
-	defer file.Close()
-	lines := bufio.NewReader(file)
-	for {
-		line, err := lines.ReadString('\n')
-		field := strings.Split(strings.TrimRight(line, "\n"), ":")
-		if len(field) >= fields && !strings.HasPrefix(line, "#") && !visit(field) || err != nil {
+	for _, line := range split(string(text), "\n") {
+		field := split(line, ":")
+		if len(field) >= fields && line[0] != '#' && !visit(field) {
 			return
 		}
 	}
@@ -349,9 +345,9 @@ func become(id who, setGroups bool) (doing string, err error) {
 		if err := syscall.Setuid(int(id.uid)); err != nil {
 			return "setuid", err
 		}
-		real, effective, saved := unix.Getresuid()
-		all := was != 0 || real == int(id.uid) && saved == int(id.uid) // root's setuid(2) changes all three
-		if effective != int(id.uid) || !all {
+		ids, uid := userIDs(), id.uid
+		all := was != 0 || ids[0] == uid && ids[2] == uid // root's setuid(2) changes all three
+		if ids[1] != uid || !all {
 			return "setuid", syscall.EPERM
 		}
 	}

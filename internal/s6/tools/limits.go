@@ -3,35 +3,33 @@ package tools
 import (
 	"math"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // resources are what an option of s6-softlimit limits. Others have no letter here and are passed over, as in the real one.
 func resources(letter byte) []int {
 	switch letter {
 	case 'a':
-		return []int{unix.RLIMIT_AS}
+		return []int{syscall.RLIMIT_AS}
 	case 'c':
-		return []int{unix.RLIMIT_CORE}
+		return []int{syscall.RLIMIT_CORE}
 	case 'd':
-		return []int{unix.RLIMIT_DATA}
+		return []int{syscall.RLIMIT_DATA}
 	case 'f':
-		return []int{unix.RLIMIT_FSIZE}
+		return []int{syscall.RLIMIT_FSIZE}
 	case 'l':
-		return []int{unix.RLIMIT_MEMLOCK}
+		return []int{limitLocked}
 	case 'm':
-		return []int{unix.RLIMIT_DATA, unix.RLIMIT_STACK, unix.RLIMIT_MEMLOCK, unix.RLIMIT_AS}
+		return []int{syscall.RLIMIT_DATA, syscall.RLIMIT_STACK, limitLocked, syscall.RLIMIT_AS}
 	case 'o':
-		return []int{unix.RLIMIT_NOFILE}
+		return []int{syscall.RLIMIT_NOFILE}
 	case 'p':
-		return []int{unix.RLIMIT_NPROC}
+		return []int{limitProcesses}
 	case 'r':
-		return []int{unix.RLIMIT_RSS}
+		return []int{limitResident}
 	case 's':
-		return []int{unix.RLIMIT_STACK}
+		return []int{syscall.RLIMIT_STACK}
 	case 't':
-		return []int{unix.RLIMIT_CPU}
+		return []int{syscall.RLIMIT_CPU}
 	}
 	return nil
 }
@@ -40,7 +38,7 @@ func resources(letter byte) []int {
 // program, because one on memory would already be ours too.
 type wish struct {
 	resource int
-	limit    unix.Rlimit
+	limit    syscall.Rlimit
 }
 
 func softlimit(c *call) int {
@@ -72,7 +70,7 @@ func softlimit(c *call) int {
 		return c.wrongUsage()
 	}
 	for _, w := range wishes {
-		if err := unix.Setrlimit(w.resource, &w.limit); err != nil {
+		if err := syscall.Setrlimit(w.resource, &w.limit); err != nil {
 			return c.unable(exitSystem, err, "setrlimit")
 		}
 	}
@@ -87,7 +85,7 @@ func current(wishes []wish, resource int) (wish, error) {
 		}
 	}
 	w := wish{resource: resource}
-	return w, unix.Getrlimit(resource, &w.limit)
+	return w, syscall.Getrlimit(resource, &w.limit)
 }
 
 // change sets the limit to value; "=" is the hard limit, and for that one none.

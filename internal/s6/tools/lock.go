@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // setlock holds a lock on a file while a program runs: its descriptor stays open there.
@@ -56,36 +54,36 @@ func setlock(c *call) int {
 
 // openLock opens a lock file, for the next program too, and makes it where there is none.
 func openLock(path string, exclusive bool) (fd int, doing string, err error) {
-	const create = unix.O_WRONLY | unix.O_CREAT | unix.O_NONBLOCK
+	const create = syscall.O_WRONLY | syscall.O_CREAT | syscall.O_NONBLOCK
 	if exclusive {
-		fd, err = unix.Open(path, create, 0o666)
+		fd, err = syscall.Open(path, create, 0o666)
 		return fd, "open " + path + " for writing", err
 	}
-	fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	fd, err = syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if !errors.Is(err, syscall.ENOENT) {
 		return fd, "open " + path + " for reading", err
 	}
-	made, err := unix.Open(path, create, 0o666)
+	made, err := syscall.Open(path, create, 0o666)
 	if err != nil {
 		return -1, "create " + path, err
 	}
-	_ = unix.Close(made)
-	fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	_ = syscall.Close(made)
+	fd, err = syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
 	return fd, "open " + path + " for reading", err
 }
 
 // lock takes a POSIX lock on the whole file. Where it is held by another and is not waited for, that is EBUSY.
 func lock(fd int, exclusive, wait bool) error {
-	region := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
+	region := syscall.Flock_t{Type: syscall.F_RDLCK, Whence: io.SeekStart}
 	if exclusive {
-		region.Type = unix.F_WRLCK
+		region.Type = syscall.F_WRLCK
 	}
-	command := unix.F_SETLK
+	command := syscall.F_SETLK
 	if wait {
-		command = unix.F_SETLKW
+		command = syscall.F_SETLKW
 	}
 	for {
-		err := unix.FcntlFlock(uintptr(fd), command, &region)
+		err := syscall.FcntlFlock(uintptr(fd), command, &region)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue

@@ -5,8 +5,6 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // The bounds of s6-log.
@@ -62,7 +60,7 @@ func logLines(c *call) int {
 			if notify = int(n); notify < 3 {
 				return c.fatal(exitUsage, "notification fd must be 3 or more")
 			}
-			if _, err := unix.FcntlInt(uintptr(notify), unix.F_GETFD, 0); err != nil {
+			if err := isOpen(n); err != nil {
 				return c.fatal(exitUsage, "invalid notification fd: "+strerror(err))
 			}
 		default:
@@ -79,8 +77,8 @@ func logLines(c *call) int {
 	if l.limit > 0 {
 		l.limit = max(l.limit, leastLimit)
 	}
-	mask := unix.Umask(0)
-	unix.Umask(mask)
+	mask := syscall.Umask(0)
+	syscall.Umask(mask)
 	l.mode = 0o666 &^ uint32(mask)
 	if bad := l.check(words); bad != nil {
 		return bad.code
@@ -94,8 +92,8 @@ func logLines(c *call) int {
 		return c.unable(exitSystem, err, "selfpipe_init")
 	}
 	if notify >= 0 {
-		_, _ = unix.Write(notify, []byte("\n")) // as the real one: who does not listen does not care
-		_ = unix.Close(notify)
+		_, _ = syscall.Write(notify, []byte("\n")) // as the real one: who does not listen does not care
+		_ = syscall.Close(notify)
 	}
 	if err := l.loop(); err != nil {
 		return c.unable(exitSystem, err, "iopause")
@@ -114,32 +112,32 @@ func (l *logger) complain(err error, doing string) {
 // loop goes on until the input has ended and everything is written.
 func (l *logger) loop() error {
 	for {
-		polled := []unix.PollFd{{Fd: int32(l.wakes), Events: unix.POLLIN}}
+		polled := []pollFd{{fd: int32(l.wakes), events: pollIn}}
 		stdout, stdin := -1, -1
 		if len(l.out) > 0 {
 			stdout = len(polled)
-			polled = append(polled, unix.PollFd{Fd: 1, Events: unix.POLLOUT})
+			polled = append(polled, pollFd{fd: 1, events: pollOut})
 		}
 		wait, busy := l.schedule()
 		busy = busy || stdout > 0
 		if !l.ending && !(l.block && busy) {
 			stdin = len(polled)
-			polled = append(polled, unix.PollFd{Fd: 0, Events: unix.POLLIN})
+			polled = append(polled, pollFd{fd: 0, events: pollIn})
 		}
 		if l.ending && !busy {
 			return nil
 		}
-		_, err := unix.Poll(polled, wait)
+		_, err := poll(polled, wait)
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if polled[0].Revents != 0 && l.handleSignals() {
+		if polled[0].result != 0 && l.handleSignals() {
 			continue
 		}
-		if stdout > 0 && polled[stdout].Revents != 0 {
+		if stdout > 0 && polled[stdout].result != 0 {
 			l.writeOut()
 		}
 		for _, d := range l.dirs {
@@ -147,7 +145,7 @@ func (l *logger) loop() error {
 				d.flush()
 			}
 		}
-		if stdin > 0 && polled[stdin].Revents != 0 {
+		if stdin > 0 && polled[stdin].result != 0 {
 			l.input()
 		}
 	}
@@ -176,7 +174,7 @@ func (l *logger) schedule() (wait int, busy bool) {
 // handleSignals says whether the loop is to begin anew, because the input has just ended.
 func (l *logger) handleSignals() (again bool) {
 	var numbers [64]byte
-	n, _ := unix.Read(l.wakes, numbers[:]) // it is never an error that there is none
+	n, _ := syscall.Read(l.wakes, numbers[:]) // it is never an error that there is none
 	for _, number := range numbers[:max(n, 0)] {
 		switch syscall.Signal(number) {
 		case syscall.SIGALRM:
@@ -204,8 +202,8 @@ func (l *logger) handleSignals() (again bool) {
 
 func (l *logger) reap() {
 	for {
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
@@ -222,12 +220,12 @@ func (l *logger) reap() {
 
 // writeOut writes as much to stdout as it takes without waiting.
 func (l *logger) writeOut() {
-	n, err := unix.Write(1, l.out[:min(len(l.out), pipePart)])
+	n, err := syscall.Write(1, l.out[:min(len(l.out), pipePart)])
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 	case err != nil:
 		l.warnUnable(err, "write to stdout, closing the stream - error was")
-		_ = unix.Close(1)
+		_ = syscall.Close(1)
 		l.out = nil
 		for _, r := range l.rules {
 			for _, a := range r.actions {
@@ -243,7 +241,7 @@ func (l *logger) writeOut() {
 
 // end has nothing more read.
 func (l *logger) end() {
-	_ = unix.Close(0) // who writes to us learns that nobody reads
+	_ = syscall.Close(0) // who writes to us learns that nobody reads
 	l.ending = true
 }
 
@@ -259,6 +257,6 @@ func (l *logger) finish() {
 		if wait < 0 {
 			return
 		}
-		_, _ = unix.Poll(nil, wait) // nothing but the time
+		_, _ = poll(nil, wait) // nothing but the time
 	}
 }

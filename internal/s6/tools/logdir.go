@@ -2,13 +2,11 @@ package tools
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // dirSettings are what the directives before a logdir said.
@@ -71,10 +69,10 @@ func (l *logger) openDir(path string, s dirSettings) (*logdir, *problem) {
 }
 
 func (d *logdir) open() (doing string, err error) {
-	if err := unix.Mkdir(d.path, 0o2700); err != nil && !errors.Is(err, syscall.EEXIST) {
+	if err := syscall.Mkdir(d.path, 0o2700); err != nil && !errors.Is(err, syscall.EEXIST) {
 		return "mkdir " + d.path, err
 	}
-	fd, err := unix.Open(d.name("lock"), unix.O_WRONLY|unix.O_CREAT|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o666)
+	fd, err := syscall.Open(d.name("lock"), syscall.O_WRONLY|syscall.O_CREAT|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0o666)
 	if err != nil {
 		return "open " + d.name("lock"), err
 	}
@@ -95,7 +93,7 @@ func (d *logdir) open() (doing string, err error) {
 	if d.file, err = d.openCurrent(); err != nil {
 		return "open_append " + d.name("current"), err
 	}
-	if err := unix.Fchmod(d.file, d.l.mode); err != nil {
+	if err := syscall.Fchmod(d.file, d.l.mode); err != nil {
 		return "fd_chmod " + d.name("current"), err
 	}
 	return "", nil
@@ -123,30 +121,30 @@ func (d *logdir) recover() (doing string, err error) {
 	if err := d.archive("current", 'u'); err != nil {
 		return "finish current .u for logdir " + d.path, err
 	}
-	fd, err := unix.Open(d.name("state"), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_TRUNC|unix.O_CREAT|unix.O_CLOEXEC, 0o666)
+	fd, err := syscall.Open(d.name("state"), syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_TRUNC|syscall.O_CREAT|syscall.O_CLOEXEC, 0o666)
 	if err != nil {
 		return "open_trunc " + d.name("state"), err
 	}
-	_ = unix.Close(fd)
+	_ = syscall.Close(fd)
 	return "", nil
 }
 
 func (d *logdir) openCurrent() (int, error) {
-	return unix.Open(d.name("current"), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC, 0o666)
+	return syscall.Open(d.name("current"), syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_APPEND|syscall.O_CREAT|syscall.O_CLOEXEC, 0o666)
 }
 
 // archive gives a file its name as an archive, unless it has one already, and removes the oldest that are too many.
 func (d *logdir) archive(file string, suffix byte) error {
-	var info unix.Stat_t
-	err := unix.Stat(d.name(file), &info)
+	var info syscall.Stat_t
+	err := syscall.Stat(d.name(file), &info)
 	if errors.Is(err, syscall.ENOENT) {
 		return nil
 	}
 	if err == nil && info.Nlink == 1 {
-		err = unix.Link(d.name(file), d.name(now().label()+"."+string(suffix)))
+		err = syscall.Link(d.name(file), d.name(now().label()+"."+string(suffix)))
 	}
 	if err == nil {
-		err = unix.Unlink(d.name(file))
+		err = syscall.Unlink(d.name(file))
 	}
 	if err == nil {
 		err = d.trim()
@@ -178,9 +176,9 @@ func (d *logdir) trim() error {
 		archives = append(archives, archive{e.Name(), uint64(info.Size())})
 		total += uint64(info.Size())
 	}
-	slices.SortFunc(archives, func(a, b archive) int { return strings.Compare(a.name[:26], b.name[:26]) })
+	slices.SortFunc(archives, func(a, b archive) int { return cmp.Compare(a.name[:26], b.name[:26]) })
 	for len(archives) > 0 && (uint64(len(archives)) > uint64(d.keep) || d.total > 0 && total > d.total) {
-		if err := unix.Unlink(d.name(archives[0].name)); err != nil {
+		if err := syscall.Unlink(d.name(archives[0].name)); err != nil {
 			d.l.complain(err, "unlink "+d.name(archives[0].name))
 		}
 		total -= archives[0].size
@@ -228,7 +226,7 @@ func (d *logdir) write() (n int, err error) {
 	if end := bytes.LastIndexByte(chunk, '\n'); end >= 0 {
 		chunk = chunk[:end+1]
 	}
-	n, err = unix.Write(d.file, chunk)
+	n, err = syscall.Write(d.file, chunk)
 	if err != nil {
 		if !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR) {
 			d.later()
@@ -249,11 +247,11 @@ func (d *logdir) later() { d.due = elapsed() + int64(d.retry)*1e6 }
 
 // finish marks current as complete. It says whether that was done.
 func (d *logdir) finish() bool {
-	err := unix.Fsync(d.file)
+	err := syscall.Fsync(d.file)
 	doing := "fd_sync "
 	if err == nil || errors.Is(err, syscall.EINVAL) {
 		doing = "fd_chmod "
-		err = unix.Fchmod(d.file, d.l.mode|0o100)
+		err = syscall.Fchmod(d.file, d.l.mode|0o100)
 	}
 	if err != nil {
 		d.l.complain(err, doing+d.name("current"))

@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // input takes what there is to read.
@@ -17,7 +15,7 @@ func (l *logger) input() {
 		return
 	}
 	var chunk [readSize]byte
-	n, err := unix.Read(0, chunk[:])
+	n, err := syscall.Read(0, chunk[:])
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 	case err != nil || n == 0:
@@ -62,11 +60,11 @@ func (l *logger) split(text []byte) {
 func (l *logger) lastInput() {
 	for {
 		var c [1]byte
-		polled := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
-		if n, err := unix.Poll(polled, 0); err != nil || n == 0 {
+		polled := []pollFd{{fd: 0, events: pollIn}}
+		if n, err := poll(polled, 0); err != nil || n == 0 {
 			return
 		}
-		n, err := unix.Read(0, c[:])
+		n, err := syscall.Read(0, c[:])
 		switch {
 		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 			return
@@ -157,7 +155,7 @@ func (l *logger) act(a *action, head string, line []byte) {
 func replaceFile(path string, text []byte) error {
 	err := os.WriteFile(path+".new", text, 0o666)
 	if err == nil {
-		err = unix.Rename(path+".new", path)
+		err = syscall.Rename(path+".new", path)
 	}
 	if err != nil {
 		_ = os.Remove(path + ".new") // there may be none

@@ -3,8 +3,6 @@ package tools
 import (
 	"errors"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // rotate goes through the stages that are left, and says whether all are done. A stage that fails is tried again later.
@@ -32,14 +30,14 @@ func (d *logdir) rotate() bool {
 func (d *logdir) step() (next stage, doing string, err error) {
 	switch d.stage {
 	case syncCurrent:
-		return renameCurrent, "fd_sync " + d.name("current"), unix.Fsync(d.file)
+		return renameCurrent, "fd_sync " + d.name("current"), syscall.Fsync(d.file)
 	case renameCurrent:
 		return newCurrent, "rename " + d.name("current") + " to " + d.name("previous"),
-			unix.Rename(d.name("current"), d.name("previous"))
+			syscall.Rename(d.name("current"), d.name("previous"))
 	case newCurrent:
 		fd, err := d.openCurrent()
 		if err == nil {
-			_ = unix.Close(d.file) // it was synchronised
+			_ = syscall.Close(d.file) // it was synchronised
 			d.file, d.held = fd, 0
 		}
 		return closePrevious, "open_append " + d.name("current"), err
@@ -48,7 +46,7 @@ func (d *logdir) step() (next stage, doing string, err error) {
 		if d.processor != "" {
 			next = runProcessor
 		}
-		return next, "chmod " + d.name("previous"), unix.Chmod(d.name("previous"), d.l.mode|0o100)
+		return next, "chmod " + d.name("previous"), syscall.Chmod(d.name("previous"), d.l.mode|0o100)
 	case archivePrevious:
 		return writable, "finish previous .s to logdir " + d.path, d.archive("previous", 's')
 	case syncProcessed:
@@ -56,26 +54,26 @@ func (d *logdir) step() (next stage, doing string, err error) {
 	case syncState:
 		return removePrevious, "fd_sync " + d.name("newstate"), syncFile(d.name("newstate"), 0)
 	case removePrevious:
-		if err = unix.Unlink(d.name("previous")); errors.Is(err, syscall.ENOENT) {
+		if err = syscall.Unlink(d.name("previous")); errors.Is(err, syscall.ENOENT) {
 			err = nil
 		}
 		return renameState, "unlink " + d.name("previous"), err
 	case renameState:
 		return archiveProcessed, "rename " + d.name("newstate") + " to " + d.name("state"),
-			unix.Rename(d.name("newstate"), d.name("state"))
+			syscall.Rename(d.name("newstate"), d.name("state"))
 	}
 	return writable, "finish processed .s to logdir " + d.path, d.archive("processed", 's')
 }
 
 // syncFile has a file on the disk, and then with a mode where one is given.
 func syncFile(path string, mode uint32) error {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_APPEND|unix.O_CLOEXEC, 0)
+	fd, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_APPEND|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	if err = unix.Fsync(fd); err == nil && mode != 0 {
-		err = unix.Fchmod(fd, mode)
+	defer syscall.Close(fd)
+	if err = syscall.Fsync(fd); err == nil && mode != 0 {
+		err = syscall.Fchmod(fd, mode)
 	}
 	return err
 }
@@ -117,23 +115,23 @@ func (d *logdir) startProcessor() {
 // process has the processor run in the logdir: previous is its stdin, processed its stdout, and what it wants to
 // remember it reads from descriptor 4 and writes to 5.
 func (d *logdir) process(child *call) (pid int, doing string, err error) {
-	const write = unix.O_WRONLY | unix.O_TRUNC | unix.O_CREAT
+	const write = syscall.O_WRONLY | syscall.O_TRUNC | syscall.O_CREAT
 	files := [...]struct {
 		at    int
 		doing string
 		name  string
 		flags int
 	}{
-		{0, "open_readb ", "previous", unix.O_RDONLY}, {1, "open_trunc ", "processed", write},
-		{4, "open_readb ", "state", unix.O_RDONLY}, {5, "open_trunc ", "newstate", write},
+		{0, "open_readb ", "previous", syscall.O_RDONLY}, {1, "open_trunc ", "processed", write},
+		{4, "open_readb ", "state", syscall.O_RDONLY}, {5, "open_trunc ", "newstate", write},
 	}
 	fds := []int{closed, closed, 2, closed, closed, closed}
 	for _, f := range files {
-		fd, err := unix.Open(d.name(f.name), f.flags|unix.O_CLOEXEC, 0o666)
+		fd, err := syscall.Open(d.name(f.name), f.flags|syscall.O_CLOEXEC, 0o666)
 		if err != nil {
 			return 0, f.doing + d.name(f.name), err
 		}
-		defer unix.Close(fd)
+		defer syscall.Close(fd)
 		fds[f.at] = fd
 	}
 	choices := [][]string{{"/bin/sh", "-c", d.processor}}

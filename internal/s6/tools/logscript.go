@@ -1,7 +1,9 @@
 package tools
 
 import (
+	"errors"
 	"math"
+	"syscall"
 )
 
 // The kinds of action in a logging script.
@@ -119,10 +121,13 @@ func (l *logger) read(words []string) *problem {
 			selected := selection{add: word[0] == '+'}
 			if word[0] != 'f' {
 				p, err := compilePattern(word[1:])
+				if errors.Is(err, errLarge) {
+					return &problem{l.fatal(exitSystem, "unable to initialize script: "+strerror(syscall.ENOMEM))}
+				}
 				if err != nil {
 					return l.unrecognized(word)
 				}
-				selected.pattern = &p
+				selected.pattern = p
 			}
 			if len(r.actions) > 0 {
 				l.rules = append(l.rules, r)

@@ -6,10 +6,7 @@ import (
 	"math"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // pollerName is what s6-notifyoncheck executes itself as, to ask beside the service whether it is ready.
@@ -82,13 +79,13 @@ func notifyOnCheck(c *call) int {
 			return c.fatal(exitUsage, "invalid ./notification-fd")
 		}
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+	if err := isOpen(fd); err != nil {
 		return c.fatal(exitSystem, "notification-fd sanity check failed: "+strerror(err))
 	}
 	if code := c.startPoller(int(fd), append([]string{orphan}, p.words()...)); code != 0 {
 		return code
 	}
-	_ = unix.Close(int(fd)) // the poller has it
+	_ = syscall.Close(int(fd)) // the poller has it
 	return c.execute(program)
 }
 
@@ -105,17 +102,17 @@ func readPolling(words []string) polling {
 // returns once the poller would hear of the service's death.
 func (c *call) startPoller(fd int, words []string) (code int) {
 	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+	if err := syscall.Pipe2(pipe[:], syscall.O_CLOEXEC); err != nil {
 		return c.unable(exitSystem, err, "pipe")
 	}
 	pid, err := c.executeSelf(words, fd, pipe[1])
-	_ = unix.Close(pipe[1])
+	_ = syscall.Close(pipe[1])
 	if err != nil {
 		return c.unable(exitSystem, err, "fork")
 	}
 	if words[0] == "1" { // the one in between ends at once
 		for {
-			if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, syscall.EINTR) {
+			if _, err := syscall.Wait4(pid, nil, 0, nil); !errors.Is(err, syscall.EINTR) {
 				break
 			}
 		}
@@ -150,8 +147,8 @@ func pollCheck(c *call) int {
 		}
 		return 0
 	}
-	unix.CloseOnExec(pollerNotify)
-	unix.CloseOnExec(pollerSync)
+	syscall.CloseOnExec(pollerNotify)
+	syscall.CloseOnExec(pollerSync)
 	p := readPolling(c.args[1:])
 	events, forget, err := listen("event")
 	if err != nil {
@@ -162,10 +159,10 @@ func pollCheck(c *call) int {
 	if err != nil {
 		return c.unable(exitSystem, err, "selfpipe_init")
 	}
-	if _, err := unix.Write(pollerSync, []byte{0}); err != nil {
+	if _, err := syscall.Write(pollerSync, []byte{0}); err != nil {
 		return c.unable(2, err, "synchronize with parent")
 	}
-	_ = unix.Close(pollerSync)
+	_ = syscall.Close(pollerSync)
 	w := watch{events: events, wakes: wakes, end: deadline(p.global)}
 	return c.ask(p, &w)
 }
@@ -193,7 +190,7 @@ func (c *call) ask(p polling, w *watch) int {
 		} else {
 			switch w.wait(pid, deadline(p.local)) {
 			case ready:
-				_, _ = unix.Write(pollerNotify, []byte("\n")) // the supervisor may not listen any more
+				_, _ = syscall.Write(pollerNotify, []byte("\n")) // the supervisor may not listen any more
 				return 0
 			case died:
 				return 2
@@ -232,7 +229,7 @@ type watch struct {
 func (w *watch) wait(pid int, until int64) (what int) {
 	defer func() {
 		if pid != 0 && (what == died || what == expired) {
-			_ = unix.Kill(pid, syscall.SIGTERM) // it may have ended
+			_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended
 		}
 	}()
 	for {
@@ -247,8 +244,8 @@ func (w *watch) wait(pid int, until int64) (what int) {
 		if first := min(until, w.end); first != math.MaxInt64 {
 			ms = int(min((first-at+999_999)/1e6, math.MaxInt32))
 		}
-		polled := []unix.PollFd{{Fd: int32(w.events), Events: unix.POLLIN}, {Fd: int32(w.wakes), Events: unix.POLLIN}}
-		if _, err := unix.Poll(polled, ms); err != nil && !errors.Is(err, syscall.EINTR) {
+		polled := []pollFd{{fd: int32(w.events), events: pollIn}, {fd: int32(w.wakes), events: pollIn}}
+		if _, err := poll(polled, ms); err != nil && !errors.Is(err, syscall.EINTR) {
 			return expired
 		}
 		if w.died() {
@@ -265,17 +262,17 @@ func (w *watch) wait(pid int, until int64) (what int) {
 // died reads what the service's supervisor has told: a "d" says that its process is gone.
 func (w *watch) died() bool {
 	var text [64]byte
-	n, _ := unix.Read(w.events, text[:]) // often there is nothing
-	return strings.Contains(string(text[:max(n, 0)]), "d")
+	n, _ := syscall.Read(w.events, text[:]) // often there is nothing
+	return contains(string(text[:max(n, 0)]), "d")
 }
 
 // ended reaps, and says whether pid has ended, and well.
 func (w *watch) ended(pid int) (ended, well bool) {
 	var numbers [64]byte
-	_, _ = unix.Read(w.wakes, numbers[:]) // only to empty it
+	_, _ = syscall.Read(w.wakes, numbers[:]) // only to empty it
 	for {
-		var status unix.WaitStatus
-		p, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		var status syscall.WaitStatus
+		p, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil || p <= 0:
@@ -290,20 +287,20 @@ func (w *watch) ended(pid int) (ended, well bool) {
 func listen(dir string) (fd int, forget func(), err error) {
 	name := "ftrig1:" + now().label() + ":" + suffix()
 	hidden, public := dir+"/."+name, dir+"/"+name
-	if err := unix.Mkfifo(hidden, 0o622); err != nil {
+	if err := syscall.Mkfifo(hidden, 0o622); err != nil {
 		return -1, nil, err
 	}
 	path := hidden
-	forget = func() { _ = unix.Unlink(path) } // who tells removes FIFOs that nobody reads
-	err = unix.Chmod(hidden, 0o622)
+	forget = func() { _ = syscall.Unlink(path) } // who tells removes FIFOs that nobody reads
+	err = syscall.Chmod(hidden, 0o622)
 	if err == nil {
-		fd, err = unix.Open(hidden, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		fd, err = syscall.Open(hidden, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	}
 	if err == nil { // a writer of our own, so that there is no end of file
-		_, err = unix.Open(hidden, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		_, err = syscall.Open(hidden, syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	}
 	if err == nil {
-		err = unix.Rename(hidden, public)
+		err = syscall.Rename(hidden, public)
 	}
 	if err != nil {
 		forget()
@@ -322,19 +319,19 @@ func suffix() string {
 
 // isLocked tells whether somebody holds an exclusive lock on a file; nobody holds one on a file that is not there.
 func isLocked(path string) (bool, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if errors.Is(err, syscall.ENOENT) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer unix.Close(fd)
-	region := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_GETLK, &region); err != nil {
+	defer syscall.Close(fd)
+	region := syscall.Flock_t{Type: syscall.F_RDLCK, Whence: io.SeekStart}
+	if err := syscall.FcntlFlock(uintptr(fd), syscall.F_GETLK, &region); err != nil {
 		return false, err
 	}
-	return region.Type != unix.F_UNLCK, nil
+	return region.Type != syscall.F_UNLCK, nil
 }
 
 // firstLine is a short file's first line, as far as a number can reach.
@@ -345,6 +342,6 @@ func firstLine(path string) (string, error) {
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, 10))
-	line, _, _ := strings.Cut(string(text), "\n")
+	line, _, _ := cut(string(text), "\n")
 	return line, err
 }

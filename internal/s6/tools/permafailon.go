@@ -2,12 +2,9 @@ package tools
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"strings"
+	"slices"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -49,7 +46,7 @@ func permafailon(c *call) int {
 		c.warn("invalid " + deathTally)
 	default:
 		if event, failed := set.often(tally, count, seconds); failed {
-			c.say("info", fmt.Sprintf("PERMANENT FAILURE triggered after %d events involving %s in the last %d seconds", count, event, seconds))
+			c.say("info", "PERMANENT FAILURE triggered after "+decimal(count)+" events involving "+event+" in the last "+decimal(seconds)+" seconds")
 			return exitPermanent
 		}
 	}
@@ -75,9 +72,9 @@ func (d *deaths) often(tally []byte, count, seconds uint32) (event string, yes b
 			continue
 		}
 		if signal > 0 {
-			return fmt.Sprintf("signal %d", signal), true
+			return "signal " + decimal(uint32(signal)), true
 		}
-		return fmt.Sprintf("exit code %d", code), true
+		return "exit code " + decimal(uint32(code)), true
 	}
 	return "", false
 }
@@ -89,7 +86,7 @@ func (d *deaths) read(list string) (wrong string) {
 		first, n := leadingNumber(list, 1<<32-1)
 		if n == 0 {
 			word := list
-			if end := strings.IndexAny(list, separators); end >= 0 {
+			if end := indexAny(list, separators); end >= 0 {
 				word = list[:end]
 			}
 			number, ok := signalOf(word)
@@ -103,7 +100,7 @@ func (d *deaths) read(list string) (wrong string) {
 			n = len(word)
 		} else {
 			last := first
-			if strings.HasPrefix(list[n:], "-") {
+			if hasPrefix(list[n:], "-") {
 				var digits int
 				last, digits = leadingNumber(list[n+1:], 1<<32-1)
 				if digits == 0 {
@@ -121,23 +118,25 @@ func (d *deaths) read(list string) (wrong string) {
 				d.codes[code] = true
 			}
 		}
-		list = strings.TrimLeft(list[n:], separators)
+		list = skip(list[n:], separators)
 	}
 	return ""
 }
 
 // signalOf reads the name of a signal, with or without SIG, or its number after SIG.
 func signalOf(name string) (number int, ok bool) {
-	upper := strings.ToUpper(name)
-	short := strings.TrimPrefix(upper, "SIG")
-	for _, alias := range [...][2]string{{"IOT", "ABRT"}, {"CLD", "CHLD"}, {"POLL", "IO"}, {"UNUSED", "SYS"}} {
-		if short == alias[0] {
-			short = alias[1]
+	short, _ := cutPrefix(upper(name), "SIG")
+	for i, known := range signalNames {
+		if slices.Contains(words(known, " "), short) {
+			return i + 1, true
 		}
-	}
-	if n := unix.SignalNum("SIG" + short); n != 0 {
-		return int(n), true
 	}
 	n, ok := uint32Of(short)
 	return int(n), ok
+}
+
+// signalNames are the names of the signals from 1 on.
+var signalNames = [...]string{
+	"HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT IOT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT",
+	"CHLD CLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO POLL", "PWR", "SYS",
 }

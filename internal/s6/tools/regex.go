@@ -2,242 +2,253 @@ package tools
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
-	"strings"
-	"unicode/utf8"
+	"math"
 )
 
-// pattern is an extended regular expression of POSIX that s6-log selects lines by. It is one of bytes, as in the C locale
-// that s6-log has: Go's engine is given each byte as a character of its own.
-type pattern struct{ re *regexp.Regexp }
+// pattern is an extended regular expression of POSIX, as s6-log selects lines by: of bytes, as in the C locale that s6-log
+// has, with glibc's answers where POSIX leaves them open. It says only whether a line matches, in a time that grows with
+// the line's length and no faster. References back are not in it.
+//
+// Go's regexp has other expressions, of characters, and costs a tool's start half a millisecond.
+type pattern struct{ program []instruction }
 
-func (p pattern) matches(line []byte) bool {
-	for _, b := range line {
-		if b >= utf8.RuneSelf {
-			return p.re.MatchString(bytewise(line))
-		}
-	}
-	return p.re.Match(line)
+// What an instruction does.
+const (
+	opByte   = iota // goes on if the next byte is in set
+	opFork          // goes on at next and at other
+	opAssert        // goes on if what assertion says is so here
+	opMatch         // has found it
+)
+
+type instruction struct {
+	op          int
+	set         byteSet
+	assertion   byte // one of ^ $ b B < >
+	next, other int
 }
 
-func bytewise(text []byte) string {
-	var s strings.Builder
-	for _, b := range text {
-		s.WriteRune(rune(b))
-	}
-	return s.String()
-}
+type byteSet [4]uint64
 
-// compilePattern translates text to Go's dialect, with glibc's answers where POSIX leaves them open. What Go's engine has
-// not is an error: references back, and more than 1000 repetitions.
-func compilePattern(text string) (pattern, error) {
-	t := translation{in: text}
-	if err := t.alternatives(0); err != nil {
-		return pattern{}, err
-	}
-	re, err := regexp.Compile("(?s)" + t.out.String())
-	return pattern{re}, err
-}
+func (s *byteSet) add(c byte)      { s[c/64] |= 1 << (c % 64) }
+func (s *byteSet) has(c byte) bool { return s[c/64]&(1<<(c%64)) != 0 }
 
-var errPattern = errors.New("invalid regular expression")
-
-// translation is an expression on its way to Go's dialect, by recursive descent.
-type translation struct {
-	in  string
-	at  int
-	out strings.Builder
-}
-
-func (t *translation) more() bool { return t.at < len(t.in) }
-
-// alternatives is branches between "|", up to the end or the parenthesis that ends depth.
-func (t *translation) alternatives(depth int) error {
-	for {
-		if err := t.branch(depth); err != nil {
-			return err
-		}
-		if !t.more() || t.in[t.at] != '|' {
-			return nil
-		}
-		t.at++
-		t.out.WriteByte('|')
+func (s *byteSet) invert() {
+	for i := range s {
+		s[i] = ^s[i]
 	}
 }
 
-func (t *translation) branch(depth int) error {
-	for t.more() {
-		c := t.in[t.at]
-		if c == '|' || c == ')' && depth > 0 {
-			return nil
-		}
-		atom, repeatable, err := t.atom(depth)
-		if err != nil {
-			return err
-		}
-		for repeatable && t.more() {
-			times, err := t.repetition()
-			if err != nil {
+var (
+	errPattern = errors.New("invalid regular expression")
+	// errLarge is what regcomp(3) says as REG_ESPACE.
+	errLarge = errors.New("regular expression too large")
+)
+
+// maxProgram bounds what repetitions in repetitions can make of an expression.
+const maxProgram = 1 << 18
+
+func compilePattern(text string) (*pattern, error) {
+	p := parser{text: text}
+	tree, err := p.alternatives()
+	if err != nil {
+		return nil, err
+	}
+	var out pattern
+	if err := out.emit(tree); err != nil {
+		return nil, err
+	}
+	out.program = append(out.program, instruction{op: opMatch})
+	return &out, nil
+}
+
+// emit adds what a tree does; after it the program goes on with what is added next.
+func (p *pattern) emit(n *node) error {
+	if len(p.program) > maxProgram {
+		return errLarge
+	}
+	at := len(p.program)
+	switch n.kind {
+	case kindByte:
+		p.program = append(p.program, instruction{op: opByte, set: n.set, next: at + 1})
+	case kindAssert:
+		p.program = append(p.program, instruction{op: opAssert, assertion: n.assertion, next: at + 1})
+	case kindSequence:
+		for _, kid := range n.kids {
+			if err := p.emit(kid); err != nil {
 				return err
 			}
-			if times == "" {
-				break
-			}
-			atom = "(?:" + atom + ")" + times
 		}
-		t.out.WriteString(atom)
+	case kindChoice:
+		return p.emitChoice(n.kids)
+	case kindRepeat:
+		return p.emitRepeat(n)
 	}
 	return nil
 }
 
-// atom is one thing that may be repeated; an anchor may not.
-func (t *translation) atom(depth int) (text string, repeatable bool, err error) {
-	c := t.in[t.at]
-	t.at++
-	switch c {
-	case '*', '+', '?', '{':
-		return "", false, errPattern // there is nothing to repeat
-	case '^', '$':
-		return string(c), false, nil
-	case '.':
-		return ".", true, nil
-	case '[':
-		text, err := t.bracket()
-		return text, true, err
-	case '(':
-		inner := translation{in: t.in, at: t.at}
-		if err := inner.alternatives(depth + 1); err != nil {
-			return "", false, err
+func (p *pattern) emitChoice(kids []*node) error {
+	var ends []int
+	for i, kid := range kids {
+		fork := len(p.program)
+		last := i == len(kids)-1
+		if !last {
+			p.program = append(p.program, instruction{op: opFork, next: fork + 1})
 		}
-		if t.at = inner.at; !t.more() {
-			return "", false, errPattern
+		if err := p.emit(kid); err != nil {
+			return err
 		}
-		t.at++
-		return "(?:" + inner.out.String() + ")", true, nil
-	case '\\':
-		return t.escape()
+		if last {
+			break
+		}
+		ends = append(ends, len(p.program))
+		p.program = append(p.program, instruction{op: opFork})
+		p.program[fork].other = len(p.program)
 	}
-	return literal(c), true, nil
+	for _, end := range ends {
+		p.program[end].next, p.program[end].other = len(p.program), len(p.program)
+	}
+	return nil
 }
 
-func literal(c byte) string { return regexp.QuoteMeta(string(rune(c))) }
-
-// escape is a character after a backslash: glibc gives some of them a meaning.
-func (t *translation) escape() (text string, repeatable bool, err error) {
-	if !t.more() {
-		return "", false, errPattern
-	}
-	c := t.in[t.at]
-	t.at++
-	switch c {
-	case 'w', 'W', 's', 'S':
-		if c == 's' {
-			return `[\t-\r ]`, true, nil
+func (p *pattern) emitRepeat(n *node) error {
+	for range n.least {
+		if err := p.emit(n.kids[0]); err != nil {
+			return err
 		}
-		if c == 'S' {
-			return `[^\t-\r ]`, true, nil
-		}
-		return `\` + string(c), true, nil
-	case 'b', 'B':
-		return `\` + string(c), false, nil
-	case '<', '>':
-		return `\b`, false, nil // Go has no look-around; beside a word this is the same
-	case '`':
-		return `\A`, false, nil
-	case '\'':
-		return `\z`, false, nil
-	case '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return "", false, errPattern
 	}
-	return literal(c), true, nil
+	if n.most == math.MaxUint32 {
+		fork := len(p.program)
+		p.program = append(p.program, instruction{op: opFork, next: fork + 1})
+		err := p.emit(n.kids[0])
+		p.program = append(p.program, instruction{op: opFork, next: fork, other: fork})
+		p.program[fork].other = len(p.program)
+		return err
+	}
+	var forks []int
+	for range n.most - n.least {
+		fork := len(p.program)
+		forks = append(forks, fork)
+		p.program = append(p.program, instruction{op: opFork, next: fork + 1})
+		if err := p.emit(n.kids[0]); err != nil {
+			return err
+		}
+	}
+	for _, fork := range forks {
+		p.program[fork].other = len(p.program)
+	}
+	return nil
 }
 
-// repetition is "*", "+", "?" or an interval, or nothing.
-func (t *translation) repetition() (string, error) {
-	switch c := t.in[t.at]; c {
-	case '*', '+', '?':
-		t.at++
-		return string(c), nil
-	case '{':
-	default:
-		return "", nil
-	}
-	inside, _, closed := strings.Cut(t.in[t.at+1:], "}")
-	if !closed {
-		return "", errPattern
-	}
-	t.at += len(inside) + 2
-	low, high, ranged := strings.Cut(inside, ",")
-	least, okLeast := uint32Of(low)
-	if low == "" && ranged {
-		okLeast = true
-	}
-	most, okMost := uint32Of(high)
-	switch {
-	case !okLeast, ranged && high != "" && (!okMost || most < least):
-		return "", errPattern
-	case !ranged:
-		return fmt.Sprintf("{%d}", least), nil
-	case high == "":
-		return fmt.Sprintf("{%d,}", least), nil
-	}
-	return fmt.Sprintf("{%d,%d}", least, most), nil
-}
-
-// classes are POSIX's in the C locale, as they stand in a bracket of Go's.
-const classes = " alnum alpha blank cntrl digit graph lower print punct space upper xdigit "
-
-// bracket is what follows "[": characters, ranges and classes; a backslash is a character there.
-func (t *translation) bracket() (string, error) {
-	var set strings.Builder
-	set.WriteByte('[')
-	if strings.HasPrefix(t.in[t.at:], "^") {
-		t.at++
-		set.WriteByte('^')
-	}
-	for first := true; ; first = false {
-		if !t.more() {
-			return "", errPattern
+// matches goes through the line once, with all places of the program that it may be at.
+func (p *pattern) matches(line []byte) bool {
+	m := matching{p: p, line: line, seen: make([]int, len(p.program))}
+	var places, following []int
+	for at := 0; ; at++ {
+		m.at = at
+		places = m.reach(places, 0)
+		if m.found {
+			return true
 		}
-		if t.in[t.at] == ']' && !first {
-			t.at++
-			set.WriteByte(']')
-			return set.String(), nil
+		if at == len(line) {
+			return false
 		}
-		if rest := t.in[t.at:]; strings.HasPrefix(rest, "[:") {
-			name, _, closed := strings.Cut(rest[2:], ":]")
-			if !closed || !strings.Contains(classes, " "+name+" ") {
-				return "", errPattern
+		following = following[:0]
+		m.at = at + 1
+		for _, place := range places {
+			if i := &p.program[place]; i.set.has(line[at]) {
+				following = m.reach(following, i.next)
 			}
-			t.at += len(name) + 4
-			set.WriteString("[:" + name + ":]")
+		}
+		places, following = following, places
+	}
+}
+
+// matching is one line on its way through a program.
+type matching struct {
+	p     *pattern
+	line  []byte
+	at    int   // how many bytes have been taken
+	seen  []int // for each place, at+1 of when it was last reached
+	stack []int
+	found bool
+}
+
+// reach adds the places that wait for a byte, as they can be reached from one place without any.
+func (m *matching) reach(places []int, from int) []int {
+	m.stack = append(m.stack[:0], from)
+	for len(m.stack) > 0 {
+		place := m.stack[len(m.stack)-1]
+		m.stack = m.stack[:len(m.stack)-1]
+		if m.seen[place] == m.at+1 {
 			continue
 		}
-		low, err := t.member()
-		if err != nil {
-			return "", err
-		}
-		high := low
-		if rest := t.in[t.at:]; len(rest) > 1 && rest[0] == '-' && rest[1] != ']' {
-			t.at++
-			if high, err = t.member(); err != nil || high < low {
-				return "", errPattern
+		m.seen[place] = m.at + 1
+		switch i := &m.p.program[place]; i.op {
+		case opByte:
+			places = append(places, place)
+		case opFork:
+			m.stack = append(m.stack, i.other, i.next)
+		case opAssert:
+			if m.holds(i.assertion) {
+				m.stack = append(m.stack, i.next)
 			}
+		case opMatch:
+			m.found = true
 		}
-		fmt.Fprintf(&set, `\x{%02x}-\x{%02x}`, low, high)
 	}
+	return places
 }
 
-// member is one character of a bracket, which may stand as "[.c.]" or "[=c=]".
-func (t *translation) member() (byte, error) {
-	if rest := t.in[t.at:]; len(rest) > 1 && rest[0] == '[' && (rest[1] == '.' || rest[1] == '=') {
-		if len(rest) < 5 || rest[3] != rest[1] || rest[4] != ']' {
-			return 0, errPattern
-		}
-		t.at += 5
-		return rest[2], nil
+func (m *matching) holds(assertion byte) bool {
+	before := m.at > 0 && word.has(m.line[m.at-1])
+	after := m.at < len(m.line) && word.has(m.line[m.at])
+	switch assertion {
+	case '^':
+		return m.at == 0
+	case '$':
+		return m.at == len(m.line)
+	case 'b':
+		return before != after
+	case 'B':
+		return before == after
+	case '<':
+		return !before && after
 	}
-	c := t.in[t.at]
-	t.at++
-	return c, nil
+	return before && !after
+}
+
+// word is what a word is of: letters, digits and the underscore.
+var word = byteSet{'0' / 64: 0x3ff << ('0' % 64), 'A' / 64: (1<<26-1)<<('A'%64) | 1<<('_'%64) | (1<<26-1)<<('a'%64)}
+
+// inClass tells whether c is in a class of POSIX's, in the C locale. Known is false for a name that is no class.
+func inClass(name string, c byte) (in, known bool) {
+	lower, upper, digit := c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9'
+	graph := c > ' ' && c < 0x7f
+	switch name {
+	case "alnum":
+		return lower || upper || digit, true
+	case "alpha":
+		return lower || upper, true
+	case "blank":
+		return c == ' ' || c == '\t', true
+	case "cntrl":
+		return c < ' ' || c == 0x7f, true
+	case "digit":
+		return digit, true
+	case "graph":
+		return graph, true
+	case "lower":
+		return lower, true
+	case "print":
+		return graph || c == ' ', true
+	case "punct":
+		return graph && !lower && !upper && !digit, true
+	case "space":
+		return c == ' ' || c >= '\t' && c <= '\r', true
+	case "upper":
+		return upper, true
+	case "xdigit":
+		return digit || oneOf(c, "abcdefABCDEF"), true
+	}
+	return false, false
 }

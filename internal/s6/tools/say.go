@@ -3,7 +3,6 @@ package tools
 import (
 	"errors"
 	"io"
-	"strings"
 	"syscall"
 )
 
@@ -48,5 +47,5 @@ func strerror(err error) string {
 		return err.Error()
 	}
 	text := number.Error()
-	return strings.ToUpper(text[:1]) + text[1:]
+	return upper(text[:1]) + text[1:]
 }

@@ -2,7 +2,6 @@ package tools
 
 import (
 	"math"
-	"strings"
 )
 
 // leadingNumber reads the digits that s begins with, as many as stay under limit; n is how many there were.
@@ -39,7 +38,7 @@ func numbers(s string, most int) (list []uint32, n int) {
 		}
 		list = append(list, uint32(value))
 		n += digits
-		for n < len(s) && strings.IndexByte(",:; \t\r\n", s[n]) >= 0 {
+		for n < len(s) && oneOf(s[n], ",:; \t\r\n") {
 			n++
 		}
 	}

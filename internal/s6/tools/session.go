@@ -3,8 +3,6 @@ package tools
 import (
 	"os/signal"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // What s6-setsid makes of the process.
@@ -68,9 +66,9 @@ type sessionStep struct {
 
 func sessionSteps(what, terminal int) []sessionStep {
 	if what == newSession {
-		return []sessionStep{{"setsid", func() error { _, err := unix.Setsid(); return err }}}
+		return []sessionStep{{"setsid", func() error { _, err := syscall.Setsid(); return err }}}
 	}
-	steps := []sessionStep{{"setpgid", func() error { return unix.Setpgid(0, 0) }}}
+	steps := []sessionStep{{"setpgid", func() error { return syscall.Setpgid(0, 0) }}}
 	if what == backgroundGroup {
 		return steps
 	}
@@ -78,6 +76,6 @@ func sessionSteps(what, terminal int) []sessionStep {
 		if what == grabForeground { // from the background it would stop us; the program goes on ignoring it, as with s6
 			signal.Ignore(syscall.SIGTTOU)
 		}
-		return unix.IoctlSetPointerInt(terminal, unix.TIOCSPGRP, unix.Getpid())
+		return setForeground(terminal, syscall.Getpid())
 	}})
 }

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // closed stands for a descriptor that a new process does not get.
@@ -37,8 +34,8 @@ func execlines(text string) [][]string {
 	choices := [][]string{
 		{"execlineb", "-Pc", text}, {"/usr/lib/execline/bin/execlineb", "-Pc", text}, {"/command/execlineb", "-Pc", text},
 	}
-	if words := strings.Fields(text); len(words) > 0 && !strings.ContainsAny(text, "{}\"\\#") {
-		choices = append(choices, words)
+	if plain := words(text, " \t\r\n"); len(plain) > 0 && indexAny(text, "{}\"\\#") < 0 {
+		choices = append(choices, plain)
 	}
 	return choices
 }
@@ -46,7 +43,7 @@ func execlines(text string) [][]string {
 // trap has signals come as bytes, one each, through a pipe that poll(2) can wait for.
 func trap(signals ...os.Signal) (fd int, err error) {
 	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+	if err := syscall.Pipe2(pipe[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
 		return -1, err
 	}
 	came := make(chan os.Signal, 16)
@@ -54,7 +51,7 @@ func trap(signals ...os.Signal) (fd int, err error) {
 	go func() {
 		for s := range came {
 			if number, ok := s.(syscall.Signal); ok {
-				_, _ = unix.Write(pipe[1], []byte{byte(number)}) // a full pipe wakes as well
+				_, _ = syscall.Write(pipe[1], []byte{byte(number)}) // a full pipe wakes as well
 			}
 		}
 	}()

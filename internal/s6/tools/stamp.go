@@ -1,56 +1,51 @@
 package tools
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"time"
 )
 
-// lines goes through stdin's lines, each with its newline but perhaps the last. What was written goes out whenever
-// there is nothing to read for now. The result is the exit code.
-func (c *call) lines(each func(out *bufio.Writer, line []byte)) int {
-	out := bufio.NewWriterSize(c.stdout, 8192)
-	in := bufio.NewReaderSize(flushing{c.stdin, out}, 8192)
+// lines goes through stdin's lines, each with its newline but perhaps the last, and writes what each makes of them. It
+// never waits with something unwritten. The result is the exit code.
+func (c *call) lines(each func(out, line []byte) []byte) int {
+	var line, out []byte
+	buffer := make([]byte, 8192)
 	for {
-		line, err := in.ReadBytes('\n')
-		if len(line) > 0 {
-			each(out, line)
+		n, err := c.stdin.Read(buffer)
+		for text := buffer[:n]; len(text) > 0; {
+			end := bytes.IndexByte(text, '\n') + 1
+			if end == 0 {
+				line = append(line, text...)
+				break
+			}
+			out = each(out, append(line, text[:end]...))
+			line, text = line[:0], text[end:]
 		}
-		if err == nil {
-			continue
+		if err != nil && len(line) > 0 {
+			out = each(out, line)
 		}
-		if failure := out.Flush(); failure != nil {
+		if _, failure := c.stdout.Write(out); failure != nil {
 			return c.unable(exitSystem, failure, "write to stdout")
 		}
-		if !errors.Is(err, io.EOF) {
+		out = out[:0]
+		switch {
+		case errors.Is(err, io.EOF):
+			return 0
+		case err != nil:
 			return c.unable(exitSystem, err, "read from stdin")
 		}
-		return 0
 	}
-}
-
-// flushing is a reader that flushes a writer before it may have to wait.
-type flushing struct {
-	io.Reader
-	out *bufio.Writer
-}
-
-func (f flushing) Read(p []byte) (int, error) {
-	if err := f.out.Flush(); err != nil {
-		return 0, io.EOF // the flush that follows fails likewise
-	}
-	return f.Reader.Read(p)
 }
 
 func tai64n(c *call) int {
-	return c.lines(func(out *bufio.Writer, line []byte) {
-		// An error stays with the writer until it is flushed.
-		_, _ = out.WriteString(now().label() + " ")
-		_, _ = out.Write(line)
+	return c.lines(func(out, line []byte) []byte {
+		out = append(append(append(out, now().label()...), ' '), line...)
 		if line[len(line)-1] != '\n' {
-			_ = out.WriteByte('\n')
+			out = append(out, '\n')
 		}
+		return out
 	})
 }
 
@@ -63,15 +58,14 @@ func tai64nlocal(c *call) int {
 		}
 		zone = time.UTC
 	}
-	return c.lines(func(out *bufio.Writer, line []byte) {
+	return c.lines(func(out, line []byte) []byte {
 		if len(line) > labelLength {
 			if i, ok := parseLabel(string(line[:labelLength])); ok {
 				if text, ok := i.local(zone); ok {
-					_, _ = out.WriteString(text)
-					line = line[labelLength:]
+					out, line = append(out, text...), line[labelLength:]
 				}
 			}
 		}
-		_, _ = out.Write(line)
+		return append(out, line...)
 	})
 }

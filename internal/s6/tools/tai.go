@@ -1,10 +1,6 @@
 package tools
 
-import (
-	"encoding/binary"
-	"encoding/hex"
-	"strings"
-)
+import "strconv"
 
 // instant is a moment as TAI64N has it: seconds of atomic time since 1970, plus 2^62, and nanoseconds.
 type instant struct {
@@ -52,28 +48,36 @@ func (i instant) unix() (seconds int64, leap bool) {
 
 // label is the instant as "@" and 24 hexadecimal digits.
 func (i instant) label() string {
-	return "@" + hex.EncodeToString(i.packed())
+	const digits = "0123456789abcdef"
+	text := [labelLength]byte{0: '@'}
+	for at, seconds := 16, i.seconds; at > 0; at, seconds = at-1, seconds/16 {
+		text[at] = digits[seconds%16]
+	}
+	for at, nano := labelLength-1, i.nano; at > 16; at, nano = at-1, nano/16 {
+		text[at] = digits[nano%16]
+	}
+	return string(text[:])
 }
 
-func (i instant) packed() []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, i.seconds), i.nano)
-}
-
-func unpack(b []byte) instant {
-	return instant{binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:])}
+// unpack reads the twelve bytes that an instant is in files.
+func unpack(b []byte) (i instant) {
+	for _, c := range b[:8] {
+		i.seconds = i.seconds<<8 | uint64(c)
+	}
+	for _, c := range b[8:12] {
+		i.nano = i.nano<<8 | uint32(c)
+	}
+	return i
 }
 
 // parseLabel reads the label that s begins with.
 func parseLabel(s string) (instant, bool) {
-	digits, ok := strings.CutPrefix(s, "@")
-	if !ok || len(s) < labelLength {
+	if len(s) < labelLength || s[0] != '@' {
 		return instant{}, false
 	}
-	b, err := hex.DecodeString(digits[:labelLength-1])
-	if err != nil {
-		return instant{}, false
-	}
-	return unpack(b), true
+	seconds, err := strconv.ParseUint(s[1:17], 16, 64)
+	nano, err2 := strconv.ParseUint(s[17:labelLength], 16, 32)
+	return instant{seconds, uint32(nano)}, err == nil && err2 == nil
 }
 
 func (i instant) before(j instant) bool {

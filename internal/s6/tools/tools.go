@@ -13,7 +13,7 @@ package tools
 import (
 	"io"
 	"os"
-	"path/filepath"
+	"path"
 	"syscall"
 )
 
@@ -68,7 +68,7 @@ func Run(args []string) (code int, found bool) {
 	if len(args) == 0 {
 		return 0, false
 	}
-	name := filepath.Base(args[0])
+	name := path.Base(args[0])
 	for i := range tools {
 		if t := &tools[i]; t.name == name {
 			return t.run(&call{
