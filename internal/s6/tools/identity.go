@@ -29,8 +29,8 @@ func setUIDGID(c *call) int {
 	return c.as("s6-envuidgid", append([]string{account, applyStep, "-Uz", "--"}, program...))
 }
 
-// applyStep stands where the real s6-setuidgid has the path of s6-applyuidgid as the program to come.
-const applyStep = "s6-applyuidgid"
+// applyStep stands for s6-applyuidgid as the program to come, as in the real s6-setuidgid's messages.
+const applyStep = "/usr/bin/s6-applyuidgid"
 
 // as carries on as another tool.
 func (c *call) as(name string, args []string) int {
@@ -123,7 +123,7 @@ func envUIDGID(c *call) int {
 	}
 	c.export(want, id)
 	if c.steps && args[1] == applyStep {
-		return c.as(applyStep, args[2:])
+		return c.as("s6-applyuidgid", args[2:])
 	}
 	return c.execute(args[1:])
 }

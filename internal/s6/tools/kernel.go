@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"runtime"
 	"syscall"
 	"unsafe"
 )
@@ -57,6 +58,36 @@ func setForeground(terminal, group int) error {
 		return number
 	}
 	return nil
+}
+
+// without does something while a signal is blocked.
+func without(signal syscall.Signal, deed func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const (
+		block   = 0 // SIG_BLOCK
+		restore = 2 // SIG_SETMASK
+	)
+	set, before := uint64(1)<<(signal-1), uint64(0)
+	mask := func(how uintptr, set, before *uint64) {
+		// It fails for wrong arguments only.
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(before)), unsafe.Sizeof(*set), 0, 0)
+	}
+	mask(block, &set, &before)
+	defer mask(restore, &before, nil)
+	return deed()
+}
+
+// defaultActions has the signals end the process that end any other one, but that Go's runtime takes and forgets.
+func defaultActions() {
+	// struct sigaction of the kernel, at its longest; all zero, it is SIG_DFL without anything.
+	var action [4]uintptr
+	for _, signal := range [...]syscall.Signal{
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPWR, syscall.SIGSTKFLT,
+	} {
+		// It fails for wrong arguments only.
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(signal), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+	}
 }
 
 // userIDs are the real, effective and saved uid.

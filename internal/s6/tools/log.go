@@ -87,6 +87,7 @@ func logLines(c *call) int {
 		return bad.code
 	}
 	var err error
+	defaultActions()
 	signal.Ignore(syscall.SIGPIPE) // who does not read any more is seen by the failure to write
 	if l.wakes, err = trap(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGALRM, syscall.SIGCHLD); err != nil {
 		return c.unable(exitSystem, err, "selfpipe_init")

@@ -209,7 +209,7 @@ func (p *parser) bracket() (*node, error) {
 		if p.text[p.at] == ']' && !first {
 			break
 		}
-		if err := p.members(&n.set); err != nil {
+		if err := p.members(&n.set, first); err != nil {
 			return nil, err
 		}
 	}
@@ -220,22 +220,27 @@ func (p *parser) bracket() (*node, error) {
 	return n, nil
 }
 
-// members adds a class, a range or a character.
-func (p *parser) members(set *byteSet) error {
+// members adds a class, a range or a character. A hyphen that ends no range stands first or last, as glibc has it.
+func (p *parser) members(set *byteSet, first bool) error {
 	if rest, ok := cutPrefix(p.text[p.at:], "[:"); ok {
 		name, _, closed := cut(rest, ":]")
 		if !closed || !set.addClass(name) {
 			return errPattern
 		}
-		p.at += len(name) + 4
+		if p.at += len(name) + 4; p.hyphen() {
+			return errPattern
+		}
 		return nil
+	}
+	if p.hyphen() && !first {
+		return errPattern
 	}
 	low, err := p.member()
 	if err != nil {
 		return err
 	}
 	high := low
-	if rest := p.text[p.at:]; len(rest) > 1 && rest[0] == '-' && rest[1] != ']' {
+	if p.hyphen() {
 		p.at++
 		if high, err = p.member(); err != nil || high < low {
 			return errPattern
@@ -245,6 +250,12 @@ func (p *parser) members(set *byteSet) error {
 		set.add(byte(c))
 	}
 	return nil
+}
+
+// hyphen tells whether a hyphen comes that is not the last in the bracket.
+func (p *parser) hyphen() bool {
+	rest := p.text[p.at:]
+	return len(rest) > 1 && rest[0] == '-' && rest[1] != ']'
 }
 
 // member is one character of a bracket, which may stand as "[.c.]" or "[=c=]".

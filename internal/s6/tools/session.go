@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"os/signal"
 	"syscall"
 )
 
@@ -73,9 +72,10 @@ func sessionSteps(what, terminal int) []sessionStep {
 		return steps
 	}
 	return append(steps, sessionStep{"tcsetpgrp", func() error {
-		if what == grabForeground { // from the background it would stop us; the program goes on ignoring it, as with s6
-			signal.Ignore(syscall.SIGTTOU)
+		take := func() error { return setForeground(terminal, syscall.Getpid()) }
+		if what == grabForeground { // from the background it would stop us
+			return without(syscall.SIGTTOU, take)
 		}
-		return setForeground(terminal, syscall.Getpid())
+		return take()
 	}})
 }
