@@ -18,6 +18,7 @@ import (
 // configuration through the supervisor to the engine's clients; nothing flows back.
 var mayImport = map[string][]string{
 	"cmd/pintle":          {"api", "boot", "cli", "config", "engine", "process"},
+	"cmd/pintle/early":    {"s6/tools"},
 	"internal/unit":       {},
 	"internal/trust":      {},
 	"internal/account":    {},
@@ -37,9 +38,11 @@ var mayImport = map[string][]string{
 	"internal/api":        {"account", "engine", "trust", "unit"},
 	"internal/forward":    {"engine", "unit"},
 	"internal/dashboard":  {"engine", "forward", "unit"},
-	"internal/cli":        {"dashboard", "engine", "forward", "unit"},
+	"internal/cli":        {"dashboard", "engine", "forward", "s6/install", "unit"},
 	"internal/relay":      {"engine", "unit"},
 	"internal/s6/wire":    {},
+	"internal/s6/tools":   {},
+	"internal/s6/install": {"s6/tools"},
 	"internal/s6/serve":   {"account", "engine", "logs", "process", "relay", "s6/wire", "trust", "unit"},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "s6/serve", "s6/wire", "store", "supervisor", "trust", "unit"},
 }
@@ -60,6 +63,8 @@ var neverIn = map[string][]string{
 	"internal/dashboard": {"os/exec", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp", "github.com/prometheus/common/expfmt"},
 	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/s2"},
 	"internal/boot":      {"os/exec", "github.com/spf13/cobra"},
+	// What these need is initialised before a tool starts, and before them all that sorts before them: half of pintle.
+	"internal/s6/tools": {"bufio", "encoding/binary", "fmt", "golang.org/x/sys/unix", "net", "os/exec", "path/filepath", "reflect", "regexp", "strings"},
 }
 
 // TestWhoMayImportWhom holds the code to the table.

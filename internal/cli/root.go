@@ -39,7 +39,7 @@ func (a *app) root() *cobra.Command {
 		a.createCommand(), a.removeCommand(),
 		a.logsCommand(), a.runsCommand(), a.waitCommand(), a.healthcheckCommand(),
 		a.configCommand(), a.diffCommand(), a.reloadCommand(), a.dashboardCommand(), a.forwardCommand(),
-		a.versionCommand(), a.completionCommand(),
+		a.installCommand(), a.versionCommand(), a.completionCommand(),
 	)
 	return root
 }

@@ -56,7 +56,10 @@ func TestWithContenv(t *testing.T) {
 		{name: "keep 00", args: environment, files: files, env: keep("00")},
 		{name: "keep 1", args: environment, files: files, env: keep("1")},
 		{name: "keep 2", args: environment, files: files, env: keep("2")},
-		{name: "keep, PATH of the caller", args: []string{"mine"}, files: elsewhere, before: "chmod 755 bin/mine", env: keep("1")},
+		{name: "keep, PATH of the caller", args: []string{"mine"}, files: elsewhere, before: "chmod 755 bin/mine", env: keep("1"), differs: &difference{
+			why: "the real one is a script, and says ifelse", code: 127, stderr: "with-contenv: fatal: unable to exec mine: No such file or directory\n",
+		}},
+		{name: "nothing, kept", env: keep("1")},
 		{name: "exit code", args: []string{"sh", "-c", "exit 7"}, files: files, env: own},
 		{name: "no environment", args: environment, env: own},
 		{name: "no environment, kept", args: environment, env: keep("1")},

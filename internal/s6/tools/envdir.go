@@ -130,7 +130,10 @@ func withContenv(c *call) int {
 			c.name = "s6-envdir"
 			return c.unable(exitSystem, err, "envdir "+containerEnvironment)
 		}
-		c.name = "exec"
+		c.name, c.usage = "exec", "exec [ -c ] [ -l ] [ -a argv0 ] prog..."
+		if len(c.args) == 0 {
+			return c.wrongUsage()
+		}
 		c.path = searchPath(c.get("PATH"))
 	}
 	if len(c.args) == 0 {
