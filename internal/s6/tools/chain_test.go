@@ -1,8 +1,12 @@
 package tools
 
 import (
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // environment prints the variables that come from files.
@@ -104,7 +108,13 @@ func TestSetsid(t *testing.T) {
 	in := func(args ...string) []string { return append(args, where...) }
 	leader := `exec setsid -w "$@"`
 	fork := `"$@"; echo $?` // the tool is no leader of a group
+	forked := `script -qec "$*; true" /dev/null </dev/null`
+	look := map[string]string{"w": `#!/bin/sh
+set -- $(cat /proc/$$/stat); test $1 = $5 && echo group; test $1 = $6 && echo session; test $1 = $8 && echo foreground; echo end
+`}
 	compare(t, "s6-setsid", []trial{
+		{name: "session away from a terminal", args: []string{"./w"}, files: look, before: "chmod 755 w", under: forked},
+		{name: "background on a terminal", args: []string{"-b", "./w"}, files: look, before: "chmod 755 w", under: forked},
 		{name: "session", args: in(), under: fork},
 		{name: "session said", args: in("-s"), under: fork},
 		{name: "background", args: in("-b"), under: fork},
@@ -127,6 +137,23 @@ func TestSetsid(t *testing.T) {
 		{name: "missing program", args: []string{"nosuchprogram"}},
 		{name: "ignored SIGTTOU", args: []string{"-gq", "grep", "SigIgn", "/proc/self/status"}, under: fork},
 	})
+}
+
+// TestSetsidGrabs: s6-setsid -g takes a terminal from the background, where the real one never comes to an end.
+func TestSetsidGrabs(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("script"); err != nil {
+		t.Skipf("script(1), which makes a terminal, is not installed here: %v", err)
+	}
+	c := trial{
+		args:   []string{"-g", "./w"},
+		files:  map[string]string{"w": "#!/bin/sh\nset -- $(cat /proc/$$/stat); test $1 = $5 && echo group; test $1 = $8 && echo foreground\n"},
+		before: "chmod 755 w", under: `script -qec "$*; true" /dev/null </dev/null`,
+	}
+	ours := linkTools(t)
+	if diff := cmp.Diff(outcome{Stdout: "group\r\nforeground\r\n"}, c.run(t, filepath.Join(ours, "s6-setsid"))); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // TestSetlock: s6-setlock locks as the real one, against real ones.

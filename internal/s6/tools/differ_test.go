@@ -84,7 +84,7 @@ func compareWith(t *testing.T, tool, real string, trials []trial) {
 	for _, c := range trials {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			theirs, mine := c.run(t, real, ""), c.run(t, filepath.Join(ours, tool), ours)
+			theirs, mine := c.run(t, real), c.run(t, filepath.Join(ours, tool))
 			if c.differs == nil {
 				if diff := cmp.Diff(theirs, mine); diff != "" {
 					t.Errorf("the real one is -, ours is +:\n%s", diff)
@@ -134,7 +134,7 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-func (c trial) run(t *testing.T, tool, ours string) outcome {
+func (c trial) run(t *testing.T, tool string) outcome {
 	t.Helper()
 	dir := openDir(t)
 	c.prepare(t, dir)
@@ -168,6 +168,7 @@ func (c trial) run(t *testing.T, tool, ours string) outcome {
 		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as}
 	}
+	cmd.WaitDelay = patience // for what it leaves behind with its output
 	err := cmd.Run()
 	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
 		t.Fatal(err)

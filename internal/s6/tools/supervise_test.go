@@ -91,32 +91,36 @@ sort -u err`
 	}
 	daemon := []string{"sleep", "100"}
 	args := func(options ...string) []string { return append(options, daemon...) }
-	count := `check 'echo >>../tries; exit 1'; start; sleep 2; s6-svstat -o up,ready s; stop; wc -l <tries`
+	// tried waits until the check was run n times, and sees that it stays so.
+	tried := func(n int) string {
+		return fmt.Sprintf(`>tries; start; i=0; until [ $(wc -l <tries) -ge %d ] || [ $i -gt 1500 ]; do sleep .02; i=$((i+1)); done; sleep .7; s6-svstat -o up,ready s; stop; wc -l <tries`, n)
+	}
+	count := func(n int) string { return `check 'echo >>../tries; exit 1'; ` + tried(n) }
 	compare(t, "s6-notifyoncheck", []trial{
 		{name: "ready", args: args(), under: service(`check 'exit 0'; start; ready; stop`)},
 		{name: "ready, of nobody", args: args("-d"), under: service(`check 'exit 0'; start; ready; stop`)},
 		{name: "ready later", args: args("-w", "100"), under: service(`check 'test -e ../go'; start; (sleep .3; >go) & ready; stop`)},
 		{name: "ready later, of nobody", args: args("-d", "-w", "100"), under: service(`check 'test -e ../go'; start; (sleep .3; >go) & ready; stop`)},
-		{name: "never", args: args("-w", "50", "-n", "3"), under: service(count)},
-		{name: "never, once", args: args("-n", "1"), under: service(count)},
-		{name: "all time over", args: args("-T", "300", "-w", "10000"), under: service(count)},
+		{name: "never", args: args("-w", "50", "-n", "3"), under: service(count(3))},
+		{name: "never, once", args: args("-n", "1"), under: service(count(1))},
+		{name: "all time over", args: args("-T", "300", "-w", "10000"), under: service(count(1))},
 		{name: "waits before", args: args("-s", "100000"), under: service(`check 'exit 0'; start; sleep 1; s6-svstat -o up,ready s; stop`)},
-		{name: "waits for ever between", args: args("-w", "0"), under: service(count)},
-		{name: "check that hangs", args: args("-t", "100", "-w", "50", "-n", "2"), under: service(`check 'echo >>../tries; exec sleep 5'; start; sleep 2; stop; wc -l <tries`)},
-		{name: "check that ends with a signal", args: args("-w", "50", "-n", "2"), under: service(`check 'echo >>../tries; kill -9 $$'; start; sleep 2; s6-svstat -o up,ready s; stop; wc -l <tries`)},
+		{name: "waits for ever between", args: args("-w", "0"), under: service(count(1))},
+		{name: "check that hangs", args: args("-t", "100", "-w", "50", "-n", "2"), under: service(`check 'echo >>../tries; exec sleep 2'; `+tried(2))},
+		{name: "check that ends with a signal", args: args("-w", "50", "-n", "2"), under: service(`check 'echo >>../tries; kill -9 $$'; `+tried(2))},
 		{name: "no check", args: args("-w", "50", "-n", "2"), under: service(`start; sleep 1; s6-svstat -o up,ready s; stop`)},
 		{name: "check as a command line", args: args("-c", "test -e ../go", "-w", "50", "-n", "0"), under: service(`start; >go; ready; stop`)},
 		{name: "other descriptor", args: append([]string{"-3", "5"}, daemon...), under: service(`echo 5 >s/notification-fd; check 'exit 0'; start; ready; stop`)},
 		{name: "descriptor not in the program", args: []string{"sh", "-c", `ls /proc/self/fd >../fds; exec sleep 100`}, under: service(`check 'exit 0'; start; ready; stop; grep 3 fds`)},
 		{name: "the service dies", args: args("-w", "100", "-n", "0"), under: service(`check 'echo >>../tries; exit 1'; start; sleep .5; s6-svc -wD -d s; sleep .3; : >tries; ls s/event; sleep .5; wc -l <tries; stop`)},
 		{name: "no supervisor", args: args()},
-		{name: "no notification-fd", args: args(), under: service(`rm s/notification-fd; start; sleep .5; stop`)},
+		{name: "no notification-fd", args: args(), under: service(`rm s/notification-fd; s6-supervise s & p=$!; until [ -s err ]; do sleep .02; done; stop`)},
 		{name: "notification-fd that is wrong", args: args(), under: service(`start() { :; }; mkdir s/supervise; exec 7>s/supervise/lock; cd s; s6-setlock supervise/lock sh -c 'echo x >notification-fd; shift; "$@"; echo $?' sh sh "$@"; cd ..; >err`)},
 		{name: "descriptor that is not open", args: append([]string{"-3", "77"}, daemon...), under: service(`mkdir s/supervise; cd s; s6-setlock supervise/lock sh -c '"$@"; echo $?' sh "$@"; cd ..; >err`)},
 		{name: "no program", args: []string{"-d"}},
 		{name: "nothing"},
 		{name: "unknown option", args: args("-x")},
 		{name: "no number", args: args("-n", "x")},
-		{name: "missing program", args: []string{"nosuchprogram"}, under: service(`check 'exit 0'; mkfifo gone; start; sleep .5; stop`)},
+		{name: "missing program", args: []string{"nosuchprogram"}, under: service(`check 'exit 0'; s6-supervise s & p=$!; until [ -s err ]; do sleep .02; done; stop`)},
 	})
 }

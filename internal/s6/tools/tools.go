@@ -2,7 +2,7 @@
 // pintle that is called s6-setuidgid is s6-setuidgid.
 //
 // It promises that options, messages, exit codes and files are those of s6
-// 2.11.3.2, Debian 12's, and of s6-overlay 3.1, but for what differences.md lists with
+// 2.11.3.2, Debian 12's, and of s6-overlay 3.1, but for what docs/s6-tools.md lists with
 // reasons; its tests run each case beside the real tool. A tool that runs
 // another program in its place does so by execve(2): same process, same
 // descriptors, and the rights that are left.
