@@ -82,6 +82,9 @@ func lock(fd int, exclusive, wait bool) error {
 	if wait {
 		command = syscall.F_SETLKW
 	}
+	if losesLocks() {
+		command += openFileLock
+	}
 	for {
 		err := syscall.FcntlFlock(uintptr(fd), command, &region)
 		switch {
@@ -92,4 +95,23 @@ func lock(fd int, exclusive, wait bool) error {
 		}
 		return err
 	}
+}
+
+// openFileLock makes of F_SETLK and F_SETLKW the commands for locks of the open file, F_OFD_SETLK and F_OFD_SETLKW.
+const openFileLock = 31
+
+// losesLocks tells whether an execve(2) loses the locks of a process that has threads, as ours: so it was before Linux 5.11.
+// There the lock is one of the open file, which conflicts with others alike, but that the program's children share.
+func losesLocks() bool {
+	var system syscall.Utsname
+	if syscall.Uname(&system) != nil {
+		return false
+	}
+	var release []byte
+	for _, c := range system.Release {
+		release = append(release, byte(c))
+	}
+	major, n := leadingNumber(string(release), 1<<16)
+	minor, _ := leadingNumber(string(release[min(n+1, len(release)):]), 1<<16)
+	return n > 0 && (major < 5 || major == 5 && minor < 11)
 }
