@@ -10,7 +10,7 @@ import (
 )
 
 // environment prints the variables that come from files.
-var environment = []string{"sh", "-c", `env -u PWD -0 | sort -z | tr '\000\n\t\r' '|NTR'`}
+var environment = []string{"sh", "-c", `env -u PWD -u GORACE -0 | sort -z | tr '\000\n\t\r' '|NTR'`}
 
 func envOf(args ...string) []string { return append(args, environment...) }
 
