@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -51,6 +52,13 @@ func TestEnvdir(t *testing.T) {
 		{name: "unreadable", args: envOf("e"), files: one("1"), before: "chmod 0 e/X; chmod 755 e", as: nobodyElse},
 		{name: "PATH is the caller's", args: []string{"e", "sh", "-c", "echo $PATH"}, files: map[string]string{"e/PATH": "/nosuch"}},
 		{name: "no program", args: []string{"e"}, files: files},
+		{name: "program that may not be executed, then none", args: []string{"e", "f"}, files: map[string]string{"e/": "", "x/f": ""}, env: []string{"PATH=x:/usr/bin:/bin"}},
+		{name: "program that may not be executed, then one", args: []string{"e", "true"}, files: map[string]string{"e/": "", "x/true": ""}, env: []string{"PATH=x:/usr/bin:/bin"}},
+		{name: "folder that is a file, then one", args: []string{"e", "true"}, files: map[string]string{"e/": "", "x": ""}, env: []string{"PATH=x:/usr/bin:/bin"}},
+		{name: "program of no format, then one", args: []string{"e", "true"}, files: map[string]string{"e/": "", "x/true": "?"}, before: "chmod 755 x/true", env: []string{"PATH=x:/usr/bin:/bin"}},
+		{name: "empty folders on PATH", args: []string{"e", "f"}, files: map[string]string{"e/": "", "f": "?"}, before: "chmod 755 f", env: []string{"PATH=::/nosuch:"}},
+		{name: "no PATH", args: []string{"e", "true"}, files: map[string]string{"e/": ""}, under: `unset PATH; exec "$@"`},
+		{name: "program without a name", args: []string{"e", ""}, files: map[string]string{"e/": ""}},
 		{name: "nothing"},
 		{name: "unknown option", args: envOf("-x", "e")},
 		{name: "missing value", args: []string{"-c"}},
@@ -223,7 +231,7 @@ func TestTai64n(t *testing.T) {
 func TestTai64nlocal(t *testing.T) {
 	t.Parallel()
 	const label = "@400000006000000012345678"
-	compare(t, "s6-tai64nlocal", []trial{
+	trials := []trial{
 		{name: "label", stdin: label + " x\n"},
 		{name: "in Greenwich", args: []string{"-g"}, stdin: label + " x\n"},
 		{name: "elsewhere", stdin: label + " x\n", env: []string{"TZ=America/New_York"}},
@@ -247,5 +255,34 @@ func TestTai64nlocal(t *testing.T) {
 		{name: "nothing"},
 		{name: "unknown option", args: []string{"-x"}},
 		{name: "arguments", args: []string{"x", "-x"}, stdin: label + " x\n"},
-	})
+	}
+	for i := range trials {
+		trials[i].exact = true
+	}
+	compare(t, "s6-tai64nlocal", trials)
+}
+
+// TestStampsAreOfNow: the stamps of s6-log and s6-tai64n are the time at which a line was read, the same in both ways to write it.
+func TestStampsAreOfNow(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("s6-tai64nlocal"); err != nil {
+		t.Skipf("s6 is not installed here: %v", err)
+	}
+	ours := linkTools(t)
+	const second = "2006-01-02 15:04:05.000000000"
+	before := time.Now().UTC()
+	for tool, c := range map[string]trial{
+		"s6-log":    {args: []string{"t", "T", "1"}, stdin: "x\n", exact: true, under: `"$@" | s6-tai64nlocal -g`, env: []string{"TZ=UTC"}},
+		"s6-tai64n": {stdin: "x\n", exact: true, under: `"$@" | s6-tai64nlocal -g`},
+	} {
+		got := c.run(t, filepath.Join(ours, tool))
+		times := stamps.FindAllString(got.Stdout, -1)
+		if len(times) == 0 || tool == "s6-log" && (len(times) != 2 || got.Stdout != times[0]+" "+times[0]+"  x\n") || tool == "s6-tai64n" && got.Stdout != times[0]+" x\n" {
+			t.Errorf("%s wrote %q", tool, got.Stdout)
+			continue
+		}
+		if at, err := time.Parse(second, times[0]); err != nil || at.Before(before) || at.After(time.Now().UTC()) {
+			t.Errorf("%s says that it is %v at %v", tool, times[0], before)
+		}
+	}
 }

@@ -44,6 +44,8 @@ type trial struct {
 	tree bool
 	// differs is the answer of ours where it is meant to be another one, and says why.
 	differs *difference
+	// exact has labels and stamps compared, too.
+	exact bool
 	// clean makes alike what cannot be, beside labels and stamps.
 	clean *regexp.Regexp
 }
@@ -234,7 +236,9 @@ var (
 func (c trial) plain(text, dir, tool string) string {
 	text = strings.ReplaceAll(text, dir, "DIR")
 	text = strings.ReplaceAll(text, tool, "TOOL")
-	text = stamps.ReplaceAllString(labels.ReplaceAllString(text, "@LABEL"), "STAMP")
+	if !c.exact {
+		text = stamps.ReplaceAllString(labels.ReplaceAllString(text, "@LABEL"), "STAMP")
+	}
 	if c.clean != nil {
 		text = c.clean.ReplaceAllString(text, "CLEANED")
 	}
