@@ -127,10 +127,7 @@ func (c *call) startPoller(fd int, words []string) (code int) {
 
 // executeSelf starts this binary once more, as the poller.
 func (c *call) executeSelf(words []string, notify, sync int) (pid int, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return 0, err
-	}
+	const self = "/proc/self/exe" // also where its name is another's by now
 	attr := &syscall.ProcAttr{Env: c.env, Files: []uintptr{0, 1, 2, uintptr(notify), uintptr(sync)}}
 	return syscall.ForkExec(self, append([]string{pollerName}, words...), attr)
 }
