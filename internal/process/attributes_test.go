@@ -336,7 +336,7 @@ func TestTheStepCostsNothingUnused(t *testing.T) {
 		need bool
 	}{
 		{Command{}, false},
-		{Command{Identity: &self, Dir: "/", Ready: os.Stdin, ReadyFD: 3}, false},
+		{Command{Identity: &self, Dir: "/", More: map[int]*os.File{3: os.Stdin}}, false},
 		{Command{Terminal: true}, true},
 		{Command{Identity: &Identity{UID: self.UID + 1}}, true},
 		{Command{Attributes: unit.Attributes{Umask: new(uint32)}}, true},

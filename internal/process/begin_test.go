@@ -25,11 +25,11 @@ func TestReady(t *testing.T) {
 	alone(t, surroundings{Before: "open", Soft: 300}, func(t *testing.T) {
 		w := newWorld(t)
 		for way, base := range ways() {
-			for _, number := range []int{3, 4, 5, 9, MaxReadyFD} {
+			for _, number := range []int{3, 4, 5, 9, MaxFD} {
 				r, ready, err := Pipe()
 				must(t, err)
 				c := as(fmt.Sprintf("ready %d yes exit 0", number))
-				c.Identity, c.Attributes, c.Ready, c.ReadyFD = base.Identity, base.Attributes, ready, number
+				c.Identity, c.Attributes, c.More = base.Identity, base.Attributes, map[int]*os.File{number: ready}
 				l := w.start(c)
 				ready.Close()
 				text, err := io.ReadAll(r) // which ends when nobody has the other end
@@ -41,7 +41,7 @@ func TestReady(t *testing.T) {
 
 				r, ready, err = Pipe()
 				must(t, err)
-				c.Path, c.Args, c.Ready = "/bin/ls", []string{"ls", "/proc/self/fd"}, ready
+				c.Path, c.Args, c.More = "/bin/ls", []string{"ls", "/proc/self/fd"}, map[int]*os.File{number: ready}
 				l = w.start(c)
 				ready.Close()
 				r.Close()
@@ -58,13 +58,13 @@ func TestReady(t *testing.T) {
 					t.Errorf("%s, %d: it has %v open", way, number, fds)
 				}
 			}
-			for _, number := range []int{-1, 0, 2, MaxReadyFD + 1} {
-				c := Command{Path: "/bin/true", Args: []string{"true"}, Identity: base.Identity, Attributes: base.Attributes, Ready: os.Stdin, ReadyFD: number}
-				if _, err := w.try(c); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("cannot execute /bin/true: it can be given no descriptor %d ", number)) {
+			for _, number := range []int{-1, 0, 2, MaxFD + 1} {
+				c := Command{Path: "/bin/true", Args: []string{"true"}, Identity: base.Identity, Attributes: base.Attributes, More: map[int]*os.File{number: os.Stdin}}
+				if _, err := w.try(c); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("cannot execute /bin/true: it can be given no descriptor %d;", number)) {
 					t.Errorf("%s, %d: %v", way, number, err)
 				}
 			}
-			c := Command{Path: "/none", Args: []string{"none"}, Identity: base.Identity, Attributes: base.Attributes, Ready: os.Stdin, ReadyFD: 3}
+			c := Command{Path: "/none", Args: []string{"none"}, Identity: base.Identity, Attributes: base.Attributes, More: map[int]*os.File{3: os.Stdin}}
 			if _, err := w.try(c); err == nil || err.Error() != "cannot execute /none: there is no such file" {
 				t.Errorf("%s: %v", way, err)
 			}

@@ -24,11 +24,10 @@ type Command struct {
 	Dir string
 	// Identity is who it runs as; nil for pintle's own.
 	Identity *Identity
-	// Files are its standard input, output and error; nil for /dev/null. It gets no other descriptor but Ready.
+	// Files are its standard input, output and error; nil for /dev/null. It gets no other descriptor but More.
 	Files [3]*os.File
-	// Ready is its descriptor number ReadyFD, from 3 to MaxReadyFD; nil for none.
-	Ready   *os.File
-	ReadyFD int
+	// More are its other descriptors by their numbers, each from 3 to MaxFD.
+	More map[int]*os.File
 	// Attributes are what else it gets: limits, capabilities and the like.
 	Attributes unit.Attributes
 	// Terminal is set for the program that gets the terminal on Files[0]: it stays in pintle's session, as the
@@ -43,9 +42,9 @@ type Command struct {
 	Of *Run
 }
 
-// MaxReadyFD is the highest number that Command.Ready can have: it is below every usual limit of open files, and
+// MaxFD is the highest number that a descriptor of Command.More can have: it is below every usual limit of open files, and
 // those between are closed one by one while pintle waits.
-const MaxReadyFD = 255
+const MaxFD = 255
 
 // Hooks are told about a run. They are called in order, from the reaper or with
 // the reaper held, so they must not block and must not call the Kernel.
@@ -120,8 +119,8 @@ func (k *Kernel) Start(c Command, h Hooks) (run *Run, err error) {
 		}
 		attr.Files = append(attr.Files, f.Fd())
 	}
-	if c.Ready != nil {
-		attr.Files = descriptor(attr.Files, c.ReadyFD, c.Ready)
+	for n, f := range c.More {
+		attr.Files = descriptor(attr.Files, n, f)
 	}
 	if c.needsStep() {
 		if err := r.startByStep(c, attr); err != nil {
@@ -162,8 +161,10 @@ func (c *Command) check() error {
 			return execError(126, "cannot execute %q: a zero byte, which ends a string, is in its %s", c.Path, what)
 		}
 	}
-	if c.Ready != nil && (c.ReadyFD < 3 || c.ReadyFD > MaxReadyFD) {
-		return execError(126, "cannot execute %s: it can be given no descriptor %d to say that it is ready; only 3 to %d", c.Path, c.ReadyFD, MaxReadyFD)
+	for n := range c.More {
+		if n < 3 || n > MaxFD {
+			return execError(126, "cannot execute %s: it can be given no descriptor %d; only 3 to %d", c.Path, n, MaxFD)
+		}
 	}
 	if _, err := readAttributes(c.Attributes); err != nil {
 		return execError(126, "%w", err)

@@ -48,10 +48,11 @@ func (c *Command) needsStep() bool {
 
 // stepChannel is a descriptor that the program itself does not get.
 func (c *Command) stepChannel() int {
-	if c.Ready != nil && c.ReadyFD == 3 {
-		return 4
+	n := 3
+	for c.More[n] != nil {
+		n++
 	}
-	return 3
+	return n
 }
 
 func (c *Command) stepArgs() ([]string, error) {

@@ -48,7 +48,7 @@ func (s *Supervisor) execute(u *record, spec *unit.Spec, command []string, numbe
 			return err
 		}
 		defer write.Close()
-		l.Ready, l.ReadyFD = write, r.FD
+		l.More = map[int]*os.File{r.FD: write}
 		s.entrust(u, number, read, func() { u.ready = read })
 	}
 	if talks(spec) && (s.o.RunDirectory != "" || mustTalk(spec)) {

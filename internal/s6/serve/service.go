@@ -245,16 +245,16 @@ func (s *service) start(now time.Time) []deed {
 	s.number++
 	c := s.command("run", s.base("run"), []string{s.name})
 	var ready *os.File
-	if fd := s.m.files.NotificationFD; fd >= 3 && fd <= process.MaxReadyFD {
+	if fd := s.m.files.NotificationFD; fd >= 3 && fd <= process.MaxFD {
 		read, write, err := process.Pipe()
 		if err != nil {
 			s.say(fmt.Sprintf("cannot start it: %v", err))
 			return s.m.notStarted(false, now)
 		}
 		defer write.Close()
-		ready, c.Ready, c.ReadyFD = read, write, fd
+		ready, c.More = read, map[int]*os.File{fd: write}
 	} else if fd >= 0 {
-		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 3 to %d", fd, process.MaxReadyFD))
+		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 3 to %d", fd, process.MaxFD))
 	}
 	number := s.number
 	var run *process.Run
