@@ -114,3 +114,27 @@ wait $!`, "finish*": "echo $(kill -0 $(tail -n 1 left) && echo alive) >> finishe
 		t.Errorf("finish saw %q, %v: what a run leaves is its to end first", finished, err)
 	}
 }
+
+// TestLockFD: a run with lock-fd holds its service's lock for as long as it lives, by the kernel's word and s6's.
+func TestLockFD(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, map[string]map[string]string{"web": {"run*": "echo >&4; exec sleep 1000", "lock-fd": "3\n", "notification-fd": "4\n", "supervise/service-lock": "x"}})
+	tr := grow(t, dir)
+	try := func() int {
+		_, code := tr.tool(t, "s6-setlock", "-n", "@web/supervise/service-lock", "true")
+		return code
+	}
+	if out, code := tr.tool(t, "s6-svwait", "-U", "-t", "20000", "@web"); code != 0 {
+		t.Fatalf("%d: %s", code, out)
+	}
+	if try() == 0 {
+		t.Error("the lock is free while it runs")
+	}
+	if out, code := tr.tool(t, "s6-svc", "-wD", "-T", "20000", "-d", "@web"); code != 0 {
+		t.Fatalf("%d: %s", code, out)
+	}
+	tr.until(t, "the lock is free", func() bool { return try() == 0 })
+	if data, err := os.ReadFile(dir + "/web/supervise/service-lock"); err != nil || len(data) > 0 {
+		t.Errorf("the lock file has %q, %v", data, err)
+	}
+}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -244,21 +245,28 @@ func (s *service) start(now time.Time) []deed {
 	s.m.files = s.current()
 	s.number++
 	c := s.command("run", s.base("run"), []string{s.name})
-	var ready *os.File
-	if fd := s.m.files.NotificationFD; fd >= 3 && fd <= process.MaxFD {
-		read, write, err := process.Pipe()
-		if err != nil {
-			s.say(fmt.Sprintf("cannot start it: %v", err))
-			return s.m.notStarted(false, now)
+	c.More = map[int]*os.File{}
+	defer func() {
+		for _, f := range c.More {
+			_ = f.Close() // the run has its own
 		}
-		defer write.Close()
-		ready, c.More = read, map[int]*os.File{fd: write}
-	} else if fd >= 0 {
-		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 3 to %d", fd, process.MaxFD))
+	}()
+	ready, err := s.giveReady(&c)
+	if err == nil {
+		err = s.giveLock(&c)
+	}
+	if err != nil {
+		closeAll(ready)
+		s.failed = fmt.Sprintf("cannot start it: %v", err)
+		s.say(s.failed)
+		if err == errLocked {
+			s.m.wake(now.Add(restartDelay))
+			return nil
+		}
+		return s.m.notStarted(false, now)
 	}
 	number := s.number
 	var run *process.Run
-	var err error
 	run, err = s.launch(c, func(e unit.Exit) {
 		s.run = nil
 		s.died(e)
@@ -266,9 +274,7 @@ func (s *service) start(now time.Time) []deed {
 		s.do(s.m.died(waitStatus(e), s.current(), s.tree.o.Now()))
 	})
 	if err != nil {
-		if ready != nil {
-			_ = ready.Close() // nobody wrote to it
-		}
+		closeAll(ready)
 		s.failed = err.Error()
 		s.say(s.failed)
 		return s.m.notStarted(true, now)
@@ -278,6 +284,56 @@ func (s *service) start(now time.Time) []deed {
 		go s.awaitReady(ready, number)
 	}
 	return s.m.started(run.Pid(), now)
+}
+
+// closeAll closes files that were only read, or not used.
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		_ = f.Close() // a nil file only returns an error
+	}
+}
+
+// giveReady gives a run its notification-fd, and returns the other end; nil where it has none.
+func (s *service) giveReady(c *process.Command) (*os.File, error) {
+	fd := s.m.files.NotificationFD
+	switch {
+	case fd < 0:
+		return nil, nil
+	case fd < 3 || fd > process.MaxFD:
+		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 3 to %d", fd, process.MaxFD))
+		return nil, nil
+	}
+	read, write, err := process.Pipe()
+	if err == nil {
+		c.More[fd] = write
+	}
+	return read, err
+}
+
+// errLocked is why a run waits: s6 starts it, and has it wait for the lock itself.
+var errLocked = errors.New("what an earlier run has left behind holds the service's lock")
+
+// giveLock gives a run its lock-fd. The lock lasts as long as any process has the descriptor.
+func (s *service) giveLock(c *process.Command) error {
+	fd := s.m.files.LockFD
+	switch {
+	case fd < 0:
+		return nil
+	case fd < 3 || fd > process.MaxFD:
+		s.say(fmt.Sprintf("cannot use lock-fd: %d is none of 3 to %d", fd, process.MaxFD))
+		return nil
+	}
+	f, free, warnings, err := s.dir.ServiceLock()
+	for _, w := range warnings {
+		s.say(w)
+	}
+	if err == nil && !free {
+		return errLocked
+	}
+	if err == nil {
+		c.More[fd] = f
+	}
+	return err
 }
 
 // base is argv[0] of a script.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"os"
 	"runtime"
 
@@ -40,4 +41,28 @@ func Locked(f *os.File) (bool, error) {
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock)
 	runtime.KeepAlive(f)
 	return err == nil && lock.Type != unix.F_UNLCK, err
+}
+
+// ServiceLock opens the lock that a run with lock-fd holds, and takes it for who gets the file; free is false where an
+// earlier run, or what it left, still has it. Where the file had something in it, that was taken out, and said: it
+// is no lock's.
+func (d *Dir) ServiceLock() (f *os.File, free bool, warnings []string, err error) {
+	in, err := d.enter(superviseDir)
+	if err != nil {
+		return nil, false, nil, d.failure("open", superviseDir, err)
+	}
+	defer in.Close()
+	if f, err = in.open("service-lock", unix.O_RDWR|unix.O_CREAT, 0o666, unix.S_IFREG); err != nil {
+		return nil, false, nil, in.failure("open", "service-lock", err)
+	}
+	if free, err = Lock(f, true); err != nil || !free {
+		return nil, false, nil, errors.Join(err, f.Close())
+	}
+	if st, err := f.Stat(); err == nil && st.Size() > 0 {
+		warnings = append(warnings, "truncating a non-empty service-lock")
+		if err := f.Truncate(0); err != nil {
+			return nil, false, nil, errors.Join(err, f.Close())
+		}
+	}
+	return f, true, warnings, nil
 }
