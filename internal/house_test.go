@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/s6/install": {"s6/tools"},
 	"internal/s6/serve":   {"account", "engine", "logs", "process", "relay", "s6/wire", "trust", "unit"},
 	"internal/boot":       {"account", "api", "config", "engine", "logs", "prepare", "process", "s6/serve", "s6/wire", "store", "supervisor", "trust", "unit"},
+	"internal/s6/drive":   {"account", "discover", "engine", "process", "s6/wire", "store", "trust", "unit"},
 }
 
 // neverIn lists what some rooms must do without, because PID 1 or purity forbids it.
@@ -59,6 +60,7 @@ var neverIn = map[string][]string{
 	"internal/probe":      {"os/exec"},
 	"internal/discover":   {"os/exec", "net/http"},
 	"internal/s6/wire":    {"os/exec", "net/http", "sync", "context"},
+	"internal/s6/drive":   {"os/exec", "net/http"},
 	// A library that is linked is initialised in PID 1 too, whichever role a process has.
 	"internal/dashboard": {"os/exec", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp", "github.com/prometheus/common/expfmt"},
 	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/s2"},

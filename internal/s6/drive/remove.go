@@ -1,0 +1,157 @@
+package drive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"pintle/internal/engine"
+	"pintle/internal/s6/wire"
+	"pintle/internal/store"
+	"pintle/internal/unit"
+)
+
+// Remove implements engine.Engine. It returns when there is neither the service directory any more nor an s6-supervise
+// of it, or with what is still there.
+func (t *Tree) Remove(ctx context.Context, name unit.Name) (engine.Status, error) {
+	template := t.templates[name.Template()]
+	switch {
+	case name.Template() == "":
+		if _, err := t.Get(ctx, name); err != nil {
+			return engine.Status{}, err
+		}
+		return engine.Status{}, engine.Errorf(engine.Conflict, "cannot remove %s: it is not pintle's; only instances can be removed", name)
+	case template != nil && slices.Contains(template.Always, name.Instance()):
+		return engine.Status{}, engine.Errorf(engine.Conflict, "cannot remove %s: template %s declares it as always there; stop it instead", name, template.Name)
+	}
+	last, err := t.remove(ctx, name)
+	if err != nil {
+		return engine.Status{}, t.failure("remove", name, err)
+	}
+	t.poke()
+	return last, nil
+}
+
+func (t *Tree) remove(ctx context.Context, name unit.Name) (engine.Status, error) {
+	grace := unit.DefaultStopGracePeriod
+	spec, err := t.instantiate(name)
+	if err == nil {
+		grace = spec.Stop.Grace
+	}
+	ctx, cancel := t.underWay(ctx, grace+finishTime)
+	defer cancel()
+	unlock, err := t.lock(ctx, string(name))
+	if err != nil {
+		return engine.Status{}, err
+	}
+	defer unlock()
+	s, err := t.open("remove", name)
+	if err != nil {
+		t.sweep(name)
+		return engine.Status{}, err
+	}
+	defer s.close()
+	n := t.wish(ctx, readNote(s.root, name), false)
+	if err := writeNote(s.root, n); err != nil {
+		return engine.Status{}, err
+	}
+	if err := t.stopped(ctx, s); err != nil {
+		return engine.Status{}, err
+	}
+	t.unkeptNow(t.forget(n))
+	place := interim(name)
+	if err := t.root.Rename(string(name), place); err != nil {
+		return engine.Status{}, err
+	}
+	err = t.takeAway(ctx, s, name, place)
+	status := t.status(s)
+	status.State, status.PID, status.Desired, status.Intent = unit.Down, 0, "down", n.Intent
+	status.Reason = unit.Asked
+	status.Because = "removed by " + n.Intent.Actor.String()
+	return status, err
+}
+
+// forget ends what is kept of an instance; of one that a directory declares it stays that it is to be down.
+func (t *Tree) forget(n note) error {
+	if t.shelf == nil {
+		return nil
+	}
+	if t.declared(n.Unit) {
+		return t.shelf.Put(store.Record{Unit: n.Unit, Intent: n.Intent, Discovered: true})
+	}
+	return t.shelf.Delete(n.Unit)
+}
+
+// stopped has a service be down, and stay so whoever looks at it next.
+func (t *Tree) stopped(ctx context.Context, s *service) error {
+	if err := replaceFile(s.root, file{path: "down"}); err != nil {
+		return err
+	}
+	told := false
+	return until(ctx, []*wire.Dir{s.Dir}, func() (bool, error) {
+		if held, err := s.Supervised(); err != nil || !held {
+			return true, err // nobody is there who could start it
+		}
+		if !told {
+			switch err := s.Control("d"); {
+			case errors.Is(err, wire.ErrNotListening):
+				return false, nil // it has only just begun
+			case err != nil:
+				return false, err
+			}
+			told = true
+		}
+		status, err := s.Status(t.o.Release)
+		return err == nil && status.PID == 0 && !status.WantUp, nil
+	})
+}
+
+// loggerTime is how long a logger may take to read what is left, before it is told to end.
+const loggerTime = 5 * time.Second
+
+// takeAway ends the s6-supervise of a directory that is not in the scan directory any more, by way of the s6-svscan
+// that would start it again, and removes it. Where there is none, it is asked itself.
+func (t *Tree) takeAway(ctx context.Context, s *service, name unit.Name, place string) error {
+	if place != "" && t.published(s, name) {
+		if err := t.root.Rename(string(name), place); err != nil {
+			return err
+		}
+	}
+	if t.rescan(true) != nil {
+		for _, d := range s.supervisors() {
+			_ = d.Control("dx") // where nobody listens, nobody has to end
+		}
+	}
+	if err := waitReleased(ctx, s.root, "supervise"); err != nil {
+		return err
+	}
+	if s.log != nil {
+		soon, cancel := context.WithTimeout(ctx, loggerTime)
+		err := waitReleased(soon, s.root, "log/supervise")
+		cancel()
+		if err != nil { // something else holds its pipe
+			_ = s.log.Control("dx")
+			err = waitReleased(ctx, s.root, "log/supervise")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.root.RemoveAll(place); err != nil {
+		return fmt.Errorf("cannot remove what is left of it: %w", err)
+	}
+	return nil
+}
+
+// published tells whether the directory is the one that has the unit's name.
+func (t *Tree) published(s *service, name unit.Name) bool {
+	there, err := t.root.Lstat(string(name))
+	if err != nil {
+		return false
+	}
+	own, err := s.root.Stat(".")
+	return err == nil && os.SameFile(there, own)
+}
