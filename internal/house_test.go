@@ -17,7 +17,7 @@ import (
 // A room that is not here may enter none and be entered by none. Data flows from
 // configuration through the supervisor to the engine's clients; nothing flows back.
 var mayImport = map[string][]string{
-	"cmd/pintle":          {"api", "boot", "cli", "config", "engine", "process"},
+	"cmd/pintle":          {"api", "boot", "cli", "config", "engine", "process", "s6/drive", "s6/wire", "unit"},
 	"cmd/pintle/early":    {"s6/tools"},
 	"internal/unit":       {},
 	"internal/trust":      {},

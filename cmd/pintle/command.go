@@ -14,6 +14,7 @@ import (
 	"pintle/internal/cli"
 	"pintle/internal/config"
 	"pintle/internal/engine"
+	"pintle/internal/s6/drive"
 )
 
 // command is every role but init: a client of the supervisor that runs in this container.
@@ -24,6 +25,7 @@ func command(args []string) int {
 		Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Version: version,
 		Connect: func() (engine.Engine, error) { return api.Dial(ctx, api.DialOptions{}) },
 		Config:  cli.ConfigCommands{Check: checkConfig, Show: showConfig},
+		S6:      cli.S6{Connect: connectS6, Permit: drive.Permit, Owner: drive.Owner, Scan: drive.DefaultScan},
 		Init:    func(args []string) int { return run(append([]string{"pintle", "init"}, args...)) },
 	}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {

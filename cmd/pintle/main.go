@@ -11,6 +11,7 @@ import (
 	_ "pintle/cmd/pintle/early" // which ends the process where it was called by the name of a tool of s6's
 	"pintle/internal/boot"
 	"pintle/internal/process"
+	"pintle/internal/s6/drive"
 )
 
 // version is set by the build.
@@ -22,6 +23,10 @@ func run(args []string) int {
 	switch {
 	case process.IsExecStep(args):
 		return process.ExecStep(args, os.Stderr)
+	case len(args) > 1 && args[1] == drive.LaunchRole:
+		err := drive.Launch(args[2:], os.Environ())
+		fmt.Fprintln(os.Stderr, "pintle:", err)
+		return drive.LaunchCode(err)
 	case filepath.Base(args[0]) == "init": // as /init or /sbin/init every word is the container's
 		return initialise("", args[1:])
 	case len(args) > 1 && args[1] == "init":

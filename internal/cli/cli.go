@@ -46,6 +46,7 @@ type Options struct {
 	// Connect reaches the engine. It is called by the commands that need one, once.
 	Connect func() (engine.Engine, error)
 	Config  ConfigCommands
+	S6      S6
 	// Init is the entrypoint with its own arguments; the result is the exit code.
 	Init    func(args []string) int
 	Version string

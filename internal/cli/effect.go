@@ -124,13 +124,21 @@ func died(s engine.Status) string {
 	if l.Error != "" {
 		return fmt.Sprintf("it could not be executed: %s; it is now %s", clean(l.Error), s.State)
 	}
-	after := unit.Span(l.Ended.Sub(l.Started))
+	after := afterTime(*l)
 	switch s.State {
 	case unit.Waiting, unit.Starting, unit.Up: // the first failure is answered at once
-		return fmt.Sprintf("it died after %s: %s; pintle starts it again", after, l.Exit)
+		return fmt.Sprintf("it died%s: %s; pintle starts it again", after, l.Exit)
 	}
 	if strings.Contains(why, l.Exit.String()) {
-		return fmt.Sprintf("it died after %s, and is now %s: %s", after, s.State, why)
+		return fmt.Sprintf("it died%s, and is now %s: %s", after, s.State, why)
 	}
-	return fmt.Sprintf("it died after %s: %s; it is now %s", after, l.Exit, isNow(s))
+	return fmt.Sprintf("it died%s: %s; it is now %s", after, l.Exit, isNow(s))
+}
+
+// afterTime is after how long a run ended, as the end of a clause; "" where it is not known when it began.
+func afterTime(l engine.RunEnd) string {
+	if l.Started.IsZero() {
+		return ""
+	}
+	return " after " + unit.Span(l.Ended.Sub(l.Started))
 }

@@ -52,7 +52,7 @@ func lastEnd(s engine.Status, by string, now time.Time) string {
 	if l.Error != "" {
 		return fmt.Sprintf("%s could not be executed, %s: %s.", run, when, clean(l.Error))
 	}
-	text := fmt.Sprintf("%s %s%s after %s, %s; %s", run, l.Exit, meaning(*l), unit.Span(l.Ended.Sub(l.Started)), when, cause(s, clean(by)))
+	text := fmt.Sprintf("%s %s%s%s, %s; %s", run, l.Exit, meaning(*l), afterTime(*l), when, cause(s, clean(by)))
 	if l.Killed {
 		text += "; what was left of it was killed when its grace period was over"
 	}

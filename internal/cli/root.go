@@ -41,6 +41,7 @@ func (a *app) root() *cobra.Command {
 		a.configCommand(), a.diffCommand(), a.reloadCommand(), a.dashboardCommand(), a.forwardCommand(),
 		a.installCommand(), a.versionCommand(), a.completionCommand(),
 	)
+	a.addEngine(root)
 	return root
 }
 

@@ -56,7 +56,10 @@ func (a *app) runs(ctx context.Context, word string, limit int, format string) e
 
 // runRow is one run as a row of the table.
 func runRow(r engine.RunRecord) []string {
-	ready, cpu, memory := "", "", ""
+	ready, cpu, memory, started, lasted := "", "", "", "", ""
+	if !r.Started.IsZero() {
+		started, lasted = r.Started.UTC().Format(time.DateTime), unit.Span(r.Ended.Sub(r.Started))
+	}
 	if !r.Ready.IsZero() {
 		ready = unit.Span(r.Ready.Sub(r.Started))
 	}
@@ -64,8 +67,8 @@ func runRow(r engine.RunRecord) []string {
 		cpu, memory = unit.Span(u.User+u.System), bytesOf(max(u.MaxRSS, u.Peak))
 	}
 	return []string{
-		number(int(r.Life)), number(int(r.Run)), r.Started.UTC().Format(time.DateTime), ready,
-		unit.Span(r.Ended.Sub(r.Started)), cpu, memory, endOf(r.RunEnd), r.By,
+		number(int(r.Life)), number(int(r.Run)), started, ready,
+		lasted, cpu, memory, endOf(r.RunEnd), r.By,
 	}
 }
 

@@ -38,6 +38,7 @@ func (a *app) statusCommand() *cobra.Command {
 	var f statusFlags
 	cmd := &cobra.Command{
 		Use:               "status [NAME…]",
+		Aliases:           []string{"list"},
 		Short:             "Show units and their states",
 		Long:              aboutStatus,
 		ValidArgsFunction: a.completeNames,

@@ -106,6 +106,23 @@ func GiveUpRoot(directory string) error {
 	return nil
 }
 
+// Owner is the uid of whose a scan directory is.
+func Owner(directory string) (string, error) {
+	info, err := os.Stat(directory)
+	if err != nil {
+		return "", fmt.Errorf("cannot tell whose %s is: %w", directory, cause(err))
+	}
+	return fmt.Sprint(info.Sys().(*syscall.Stat_t).Uid), nil
+}
+
+// LaunchCode is the exit code for an error of Launch's, as a shell has it.
+func LaunchCode(err error) int {
+	if errors.Is(err, fs.ErrNotExist) {
+		return 127
+	}
+	return 126
+}
+
 // become makes the whole process another user's.
 func become(uid, gid int, groups []int) error {
 	if err := syscall.Setgroups(groups); err != nil {
