@@ -34,11 +34,17 @@ const (
 	s6Engine     = "s6"
 )
 
+// engineVariable says which engine is meant where nobody says, so that an image can.
+const engineVariable = "PINTLE_ENGINE"
+
 // addEngine declares which engine a command is for, and has Connect be that one's.
 func (a *app) addEngine(root *cobra.Command) {
 	var name, scan string
 	name = nativeEngine
-	root.PersistentFlags().Var(choice{&name, []string{nativeEngine, s6Engine}}, "engine", "what runs the units: pintle itself, or an s6-svscan in an image that keeps s6-overlay")
+	if a.getenv(engineVariable) == s6Engine {
+		name = s6Engine
+	}
+	root.PersistentFlags().Var(choice{&name, []string{nativeEngine, s6Engine}}, "engine", "what runs the units: pintle itself, or an s6-svscan in an image that keeps s6-overlay ($"+engineVariable+")")
 	root.PersistentFlags().StringVar(&scan, "scandir", a.S6.Scan, "the scan `directory` of that s6-svscan")
 	native := a.Connect
 	a.Connect = func() (engine.Engine, error) {

@@ -87,7 +87,7 @@ func (t *Tree) toBe(ctx context.Context, records []store.Record, report func(bad
 			report(true, "cannot look for instances of %s: %s", template.Name, found.Trouble)
 		}
 		if text := found.Summary(directoryOf(template)); text != "" {
-			report(true, "%s", text)
+			report(false, "%s", text) // whoever owns the directory must not make a boot fail
 		}
 		for _, instance := range found.Names {
 			names[unit.Name(template.Name+"@"+instance)] = true

@@ -218,7 +218,7 @@ func (r renderer) beyond() []string {
 	note(s.OnFailure != "" && s.OnFailure != unit.FailureIgnore, "on_failure: the container goes on")
 	note(len(s.Stop.Signals) > 1, "stop_signal: only the first is sent")
 	note(len(s.Stop.Command) > 0, "stop_command: it is not executed")
-	note(s.Stop.Target != "" && s.Stop.Target != unit.TargetLeader, "stop_target: the stop signal goes to the leader alone")
+	note(s.Stop.Target == unit.TargetSet, "stop_target: the stop signal goes to the leader alone")
 	a := s.Attributes
 	a.Umask = nil
 	note(!a.IsZero(), "limits, nice, oom_score_adj, capabilities and no_new_privileges: they stay as the tree has them")
