@@ -43,10 +43,15 @@ func poll(fds []pollFd, ms int) (n int, err error) {
 	return int(r), nil
 }
 
-// isOpen is an error where the descriptor is not open.
+// isOpen is an error where the tool was not started with the descriptor. One that closes at the next execve(2) cannot come
+// from the last one: it is of Go's runtime, which opens files of its own before anything of ours runs.
 func isOpen(fd uint32) error {
-	if _, _, number := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0); number != 0 {
+	flags, _, number := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+	switch {
+	case number != 0:
 		return number
+	case flags&syscall.FD_CLOEXEC != 0:
+		return syscall.EBADF
 	}
 	return nil
 }

@@ -71,6 +71,8 @@ func TestLogLines(t *testing.T) {
 		{name: "notification", args: []string{"-d", "7", "1"}, stdin: some, under: `exec 7>ready; "$@"; cat ready; echo end`},
 		{name: "notification too low", args: []string{"-d", "2", "1"}},
 		{name: "notification not open", args: []string{"-d", "9", "1"}},
+		{name: "notification not open, low", args: []string{"-d", "3", "1"}, under: `exec "$@" 3>&- 4>&- 5>&-`},
+		{name: "notification not open, next", args: []string{"-d", "4", "1"}, under: `exec "$@" 3>&- 4>&- 5>&-`},
 		{name: "notification that is no number", args: []string{"-d", "x", "1"}},
 		{name: "unknown option", args: []string{"-x", "1"}},
 		{name: "long option", args: []string{"--foo", "1"}},
