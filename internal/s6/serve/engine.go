@@ -95,6 +95,7 @@ func (s *service) died(exit unit.Exit) {
 		Run: s.number, PID: s.m.status.PID, Started: s.began, Ended: now, Exit: exit, Cause: cause, Asked: cause == unit.Asked,
 	}})
 	s.ends = s.ends[max(0, len(s.ends)-mostRuns):]
+	s.tree.o.Log.Info(fmt.Sprintf("%s: run %d %s after %s", s.unit, s.number, exit, unit.Span(now.Sub(s.began))))
 }
 
 // ask has the loop answer. It fails once that has ended, or with ctx.

@@ -280,6 +280,7 @@ func (s *service) start(now time.Time) []deed {
 		return s.m.notStarted(true, now)
 	}
 	s.run, s.began, s.failed = run, now, ""
+	s.tree.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", s.unit, s.number, run.Pid()))
 	if ready != nil {
 		go s.awaitReady(ready, number)
 	}
