@@ -78,3 +78,35 @@ func TestWhoWritesARunIsWhoItRunsAs(t *testing.T) {
 		})
 	}
 }
+
+// TestAnOwnerControlsHisTree: who owns a scan directory can have it scanned, and his services controlled and asked about, by
+// s6's own tools; a stranger can't.
+func TestAnOwnerControlsHisTree(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: it takes root to give files away")
+	}
+	dir := plant(t, map[string]map[string]string{"web": {"run*": "exec sleep 1000"}, ".later": {"run*": "exec sleep 1000"}})
+	must(t, os.Lchown(dir, 10000, 10000))
+	tr := grow(t, dir)
+	for _, step := range []struct {
+		user, tool, args string
+		code             int
+	}{
+		{"10000", "s6-svwait", "-u -t 20000 @web", 0},
+		{"10001", "s6-svc", "-d @web", 111},
+		{"10000", "s6-svc", "-wd -T 20000 -d @web", 0},
+		{"10001", "s6-svscanctl", "-a @", 111},
+		{"10000", "s6-svscanctl", "-an @", 0},
+	} {
+		args := append([]string{"--reuid=" + step.user, "--regid=" + step.user, "--clear-groups", step.tool}, strings.Fields(step.args)...)
+		if out, code := tr.tool(t, "setpriv", args...); code != step.code {
+			t.Errorf("%s %s as %s: code %d, want %d: %s", step.tool, step.args, step.user, code, step.code, out)
+		}
+	}
+	must(t, os.Rename(dir+"/.later", dir+"/later"))
+	tr.until(t, "what he made is up", func() bool {
+		out, code := tr.tool(t, "s6-svstat", "-u", "@later")
+		return code == 0 && out == "true\n"
+	})
+}

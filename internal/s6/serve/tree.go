@@ -71,7 +71,13 @@ func Open(o Options) (*Tree, error) {
 		return nil, err
 	}
 	t.dir, t.owner = wire.In(dir), who
-	if t.seat, err = t.dir.SuperviseScan(); err != nil {
+	if who.uid != o.Self {
+		err = t.dir.SeedScan(wire.Owner{UID: who.uid, GID: who.gid})
+	}
+	if err == nil {
+		t.seat, err = t.dir.SuperviseScan()
+	}
+	if err != nil {
 		return nil, errors.Join(err, t.dir.Close())
 	}
 	t.watch(dir)

@@ -72,6 +72,42 @@ func (d *Dir) seed(owner Owner) error {
 	return d.give(superviseDir, unix.S_IFDIR, 0o755, &owner)
 }
 
+// SeedScan makes, before a scan directory has its first s6-svscan, what that would make, as the owner's, so that the owner
+// may control it. What is there already is not touched.
+func (d *Dir) SeedScan(owner Owner) error {
+	owner.lenient = true
+	made, err := d.mkdir(scanDir, 0o700)
+	if err == nil && made {
+		err = d.seedScan(owner)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot prepare %s: %w", d.Path(), err)
+	}
+	return nil
+}
+
+func (d *Dir) seedScan(owner Owner) error {
+	in, err := d.enter(scanDir)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := in.makeFIFO(controlName, 0o600, &owner); err != nil {
+		return err
+	}
+	lock, err := in.open(lockName, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600, unix.S_IFREG)
+	if err != nil {
+		return err
+	}
+	if err := lock.Close(); err != nil {
+		return err
+	}
+	if err := in.give(lockName, unix.S_IFREG, 0o600, &owner); err != nil {
+		return err
+	}
+	return d.give(scanDir, unix.S_IFDIR, 0o700, &owner)
+}
+
 // makeOwned makes a directory, and leaves one that is there as it is.
 func (d *Dir) makeOwned(name string, mode uint32, owner Owner) error {
 	made, err := d.mkdir(name, 0o700)
