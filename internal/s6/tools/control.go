@@ -115,7 +115,7 @@ func svscanctl(c *call) int {
 	dir := args[0]
 	switch how, err := control(dir, scanDir, letters); how {
 	case deaf:
-		return c.fatal(exitUsage, "unable to control "+dir+": supervisor not listening")
+		return c.fatal(exitUsage, c.release().unableOf("control "+dir+": supervisor not listening"))
 	case broken:
 		return c.fatal(exitUsage, "something is wrong with the "+dir+"/"+scanDir+" directory. errno reported: "+strerror(err))
 	case failed:

@@ -50,3 +50,12 @@ func (r release) atLeast(numbers ...int) bool {
 	}
 	return true
 }
+
+// unableOf is how messages about what is no failure of the system begin. From 2.11.2 until 2.12 s6 is built with a skalibs that
+// puts a colon too many there.
+func (r release) unableOf(what string) string {
+	if r.atLeast(2, 11, 2) && !r.atLeast(2, 12) {
+		return ": unable to " + what
+	}
+	return "unable to " + what
+}

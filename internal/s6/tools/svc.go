@@ -14,6 +14,7 @@ const (
 
 // svc are the options of s6-svc by release.
 type svc struct {
+	release release
 	letters string
 	several bool // of several directories all are told, not only the first
 	usage   string
@@ -21,7 +22,7 @@ type svc struct {
 
 func svcOf(r release) svc {
 	const usage, waits = "s6-svc ", "[ -wu | -wU | -wd | -wD | -wr | -wR ] [ -T timeout ] "
-	s := svc{letters: "abqhkti12pcyroduxO"}
+	s := svc{release: r, letters: "abqhkti12pcyroduxO"}
 	switch {
 	case r.atLeast(2, 15, 1):
 		s.usage = "[ -s signal | -abqhkti12pcyrlPCK ] [ -oduDUxOQ ] servicedirs..."
@@ -85,8 +86,7 @@ func signalLetter(number int) byte {
 }
 
 func svcontrol(c *call) int {
-	r := c.release()
-	is := svcOf(r)
+	is := svcOf(c.release())
 	c.usage, c.options = is.usage, is.letters+"T:w:"
 	var (
 		letters string
@@ -147,7 +147,7 @@ func svcontrol(c *call) int {
 			return c.unable(exitSystem, err, "access "+file)
 		}
 	}
-	w := waiting{dirs: dirs, timeout: timeout, release: r}
+	w := waiting{dirs: dirs, timeout: timeout, release: is.release}
 	w.goal, w.restart = goalOf(await)
 	return c.controlAndWait(is, letters, w)
 }
@@ -190,7 +190,7 @@ func (c *call) control(is svc, letters string, dirs []string) int {
 	for _, dir := range dirs {
 		switch how, err := control(dir, superviseDir, letters); how {
 		case deaf:
-			c.say(kind, "unable to control "+dir+": supervisor not listening")
+			c.say(kind, is.release.unableOf("control "+dir+": supervisor not listening"))
 			code = codeDeaf
 		case broken:
 			c.say(kind, "something is wrong with the "+dir+"/"+superviseDir+" directory: "+strerror(err))

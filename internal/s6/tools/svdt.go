@@ -108,7 +108,9 @@ func svdtClear(c *call) int {
 		fd, err = syscall.Open(interim, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o666)
 		if err == nil {
 			_ = syscall.Close(fd)
-			err = syscall.Rename(interim, path)
+			if err = syscall.Rename(interim, path); err != nil {
+				_ = syscall.Unlink(interim)
+			}
 		}
 	}
 	if err != nil {

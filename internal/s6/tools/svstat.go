@@ -159,7 +159,7 @@ func (c *call) look(v *svview, dir string) (code int) {
 	case err != nil:
 		return c.unable(exitSystem, err, "check "+dir)
 	case !held:
-		return c.fatal(exitRefused, "unable to read status for "+dir+": s6-supervise not running")
+		return c.fatal(exitRefused, v.release.unableOf("read status for "+dir+": s6-supervise not running"))
 	}
 	if v.svstatus, err = readStatus(dir, v.release); err != nil {
 		return c.unable(exitSystem, err, "read status for "+dir)
