@@ -175,7 +175,11 @@ func (c *call) block(args []string) (block, rest []string, code int) {
 // spawner starts a program beside the waiting. How that ends is nobody's concern.
 func (c *call) spawner(program []string) func() int {
 	return func() int {
-		if _, err := c.spawn([][]string{program}, "", []int{0, 1, 2}); err != nil {
+		err := error(syscall.ENOENT)
+		if program[0] != "" {
+			_, err = c.spawn([][]string{program}, "", []int{0, 1, 2})
+		}
+		if err != nil {
 			return c.unable(exitSystem, err, "spawn "+program[0])
 		}
 		return 0

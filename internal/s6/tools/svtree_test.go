@@ -112,7 +112,9 @@ type scene struct {
 	// before brings the services into the state that the tool is to find, and after shows what has become of them.
 	before, after string
 	// under is a shell command line with the tool as "$@".
-	under   string
+	under string
+	// calm is set where nothing changes, so that such scenes can be played together, after the others.
+	calm    bool
 	differs *difference
 }
 
@@ -132,6 +134,9 @@ func play(t *testing.T, tool, dir string, scenes []scene) {
 	ours := filepath.Join(linkTools(t), tool)
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
+			if s.calm {
+				t.Parallel()
+			}
 			var theirs, mine outcome
 			// A second can pass between the two, so where nothing is changed they are asked again.
 			for range 5 {
