@@ -109,8 +109,8 @@ func TestSvlisten1(t *testing.T) {
 		{name: "restarts till ready", args: []string{"-R", "ready", "s6-svc", "-r", "ready"}, before: up("ready"), after: "s6-svstat ready"},
 		{name: "fails for good", args: []string{"-U", "fails", "s6-svc", "-u", "fails"}, after: "s6-svwait -D fails; s6-svstat fails"},
 		{name: "its supervisor ends", args: []string{"-u", "down", "s6-svc", "-x", "down"}, after: "sleep 1; i=0; until s6-svok down || [ $i = 1000 ]; do sleep .02; i=$((i+1)); done"},
-		{name: "double dash", args: []string{"-u", "--", "steady", "true"}},
-		{name: "words of the program", args: []string{"steady", "echo", "-n", "--", "-u"}, under: `"$@"; sleep .3`},
+		{name: "double dash", args: []string{"-u", "--", "steady", "true"}, before: up("steady")},
+		{name: "words of the program", args: []string{"steady", "echo", "-n", "--", "-u"}, before: up("steady"), under: `"$@"; sleep .3`},
 	}
 	for _, wish := range wishes {
 		for _, place := range []string{"ready", "stuck", "down"} {
@@ -161,7 +161,7 @@ func TestSvlisten(t *testing.T) {
 		{name: "one fails for good", args: []string{"-U", "fails", "ready", "", "s6-svc", "-u", "fails"}, after: "s6-svwait -D fails"},
 		{name: "two supervisors end", args: []string{"-u", "down", "crashed", "", "sh", "-c", "s6-svc -x down; s6-svc -x crashed"}, after: "sleep 1; i=0; until s6-svok down && s6-svok crashed || [ $i = 1000 ]; do sleep .02; i=$((i+1)); done"},
 		{name: "one supervisor of some ends", args: []string{"-uo", "down", "crashed", "", "s6-svc", "-x", "down"}, after: "sleep 1; i=0; until s6-svok down || [ $i = 1000 ]; do sleep .02; i=$((i+1)); done"},
-		{name: "double dash", args: []string{"-u", "--", "steady", "", "true"}},
+		{name: "double dash", args: []string{"-u", "--", "steady", "", "true"}, before: up("steady")},
 		{name: "in vain", args: []string{"-d", "-t", "500", "steady", "ready", "", "sh", "-c", "echo started; exit 7"}, after: "ls steady/event ready/event"},
 	}
 	play(t, "s6-svlisten", dir, scenes)
