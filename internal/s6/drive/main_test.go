@@ -138,7 +138,7 @@ func newWorld(t *testing.T, uid, treeUser int) *world {
 	}
 	must(t, w.svscan.Start())
 	t.Cleanup(func() {
-		_ = w.svscan.Process.Signal(unix.SIGTERM)
+		_ = w.svscan.Process.Signal(unix.SIGQUIT) // loggers too
 		_ = w.svscan.Wait()
 		left, _ := os.ReadDir(w.scan)
 		for _, e := range left {

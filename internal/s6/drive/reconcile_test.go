@@ -227,6 +227,15 @@ func TestInTheWay(t *testing.T) {
 		must(t, os.MkdirAll(elsewhere, 0o755))
 		must(t, os.WriteFile(elsewhere+"/precious", nil, 0o644))
 		tree := w.open(template())
+		untouched := func() {
+			t.Helper()
+			entries, _ := os.ReadDir(elsewhere)
+			for _, e := range entries { // s6-svscan itself goes there
+				if name := e.Name(); name != "precious" && name != "event" && name != "supervise" {
+					t.Errorf("somebody was elsewhere: %s", name)
+				}
+			}
+		}
 
 		must(t, os.WriteFile(w.scan+"/"+workshop, nil, 0o644))
 		if _, _, err := tree.Create(ctx, engine.CreateRequest{Name: "gateway@a"}); err == nil || !strings.Contains(err.Error(), "in the way") {
@@ -252,9 +261,7 @@ func TestInTheWay(t *testing.T) {
 				}
 			}
 		}
-		if entries, _ := os.ReadDir(elsewhere); len(entries) != 1 {
-			t.Errorf("somebody was elsewhere: %v", entries)
-		}
+		untouched()
 
 		_, _, err := tree.Create(ctx, engine.CreateRequest{Name: "gateway@a", Down: true})
 		must(t, err)
@@ -288,9 +295,7 @@ func TestInTheWay(t *testing.T) {
 		if _, err := os.Lstat(left); !os.IsNotExist(err) {
 			t.Errorf("%s is left: %v", left, err)
 		}
-		if entries, _ := os.ReadDir(elsewhere); len(entries) != 1 {
-			t.Errorf("somebody was elsewhere: %v", entries)
-		}
+		untouched()
 		_ = syscall.Unlink(w.scan + "/gateway@link")
 	})
 }
