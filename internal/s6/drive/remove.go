@@ -20,9 +20,11 @@ func (t *Tree) Remove(ctx context.Context, name unit.Name) (engine.Status, error
 	template := t.templates[name.Template()]
 	switch {
 	case name.Template() == "":
-		if _, err := t.Get(ctx, name); err != nil {
+		s, err := t.open("remove", name)
+		if err != nil {
 			return engine.Status{}, err
 		}
+		s.close()
 		return engine.Status{}, engine.Errorf(engine.Conflict, "cannot remove %s: it is not pintle's; only instances can be removed", name)
 	case template != nil && slices.Contains(template.Always, name.Instance()):
 		return engine.Status{}, engine.Errorf(engine.Conflict, "cannot remove %s: template %s declares it as always there; stop it instead", name, template.Name)
