@@ -36,7 +36,7 @@ func (t *Tree) look(s *service) view {
 		return v
 	}
 	if v.status, v.err = s.Status(t.o.Release); v.err != nil {
-		if errors.Is(v.err, fs.ErrNotExist) && !v.supervised { // seeded, and never supervised
+		if errors.Is(v.err, fs.ErrNotExist) { // its s6-supervise has only just begun, or never was
 			v.err = nil
 		}
 		return v
@@ -118,9 +118,9 @@ func (t *Tree) status(s *service) engine.Status {
 		}
 	}
 	if v.err != nil {
-		st.State, st.Desired, st.Restricted = "unknown", "unknown", true
-		st.Because = cause(v.err).Error()
+		st.State, st.Desired, st.Because = "unknown", "unknown", cause(v.err).Error()
 		if errors.Is(v.err, fs.ErrPermission) {
+			st.Restricted = true
 			st.Because = fmt.Sprintf("uid %d may not see it; pintle --engine s6 permit, as root, lets a user", os.Geteuid())
 		}
 		return st
@@ -128,7 +128,9 @@ func (t *Tree) status(s *service) engine.Status {
 	if ends := v.ends(); len(ends) > 0 {
 		st.Last = &ends[len(ends)-1]
 	}
-	st.Since = v.status.Stamp.Time()
+	if v.status.Stamp != (wire.Stamp{}) {
+		st.Since = v.status.Stamp.Time()
+	}
 	st.Desired = unit.Intent{Up: v.wanted(s)}.Desired()
 	t.judge(&st, v, spec, s)
 	return st
