@@ -29,6 +29,8 @@ func run(args []string) int {
 		return drive.LaunchCode(err)
 	case filepath.Base(args[0]) == "init": // as /init or /sbin/init every word is the container's
 		return initialise("", args[1:])
+	case filepath.Base(args[0]) == "tini":
+		return initialise("", boot.TiniArgs(args[1:]))
 	case len(args) > 1 && args[1] == "init":
 		config, rest, err := boot.ParseArgs(args[2:])
 		if err != nil {
