@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pintle/internal/process"
+	"pintle/internal/s6/wire"
 	"pintle/internal/trust"
 )
 
@@ -101,6 +102,32 @@ func (t *Tree) identify(uid int) (owner, error) {
 		return owner{}, err
 	}
 	return owner{id.UID, id.GID, &id}, nil
+}
+
+// as does something to files of the owner's directories, with his rights and no others: they may be anything that he put
+// there, and become another thing at any moment.
+func (o owner) as(do func() error) error {
+	var err error
+	if failed := process.As(o.identity, func() { err = do() }); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// as is owner.as for the files of the service's directory.
+func (s *service) as(do func() error) error { return s.owner.as(do) }
+
+// seed makes what a supervisor needs, such that its owner may control the service. In a directory that is pintle's own, in
+// which the owner can make nothing, pintle makes it for him.
+func (s *service) seed() error {
+	st, err := s.dir.Stat(".")
+	if err != nil {
+		return fmt.Errorf("cannot prepare %s: %w", s.path, err)
+	}
+	if int(st.Uid) == s.tree.o.Self {
+		return s.dir.SeedAlone(wire.Owner{UID: s.owner.uid, GID: s.owner.gid})
+	}
+	return s.as(func() error { return s.dir.SeedAlone(wire.Owner{UID: -1, GID: -1}) })
 }
 
 // environment is the environment of who runs as somebody: the container's, but for what a change of user changes.

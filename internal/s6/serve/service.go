@@ -88,11 +88,11 @@ func (t *Tree) supervise(s *service) error {
 	}
 	s.dir, s.owner = wire.In(dir), who
 	if who.uid != t.o.Self {
-		if err := s.dir.Seed(wire.Owner{UID: who.uid, GID: who.gid}); err != nil {
+		if err := s.seed(); err != nil {
 			return err
 		}
 	}
-	if s.seat, err = s.dir.Supervise(); err != nil {
+	if err := s.as(func() (err error) { s.seat, err = s.dir.Supervise(); return err }); err != nil {
 		return err
 	}
 	if s.events, err = s.dir.Events(); err != nil {
@@ -111,7 +111,8 @@ func (t *Tree) supervise(s *service) error {
 
 // files reads what the service directory says.
 func (s *service) files() (wire.Service, error) {
-	files, err := s.dir.Service(s.tree.o.Version)
+	var files wire.Service
+	err := s.as(func() (err error) { files, err = s.dir.Service(s.tree.o.Version); return err })
 	for _, w := range files.Warnings {
 		s.say(w)
 	}
@@ -174,16 +175,16 @@ func (s *service) carryOut(d deed) []deed {
 	case sendSignal:
 		s.send(d.signal, d.group)
 	case writeStatus:
-		s.check(s.dir.SetStatus(s.tree.o.Version, s.m.status))
+		s.check(s.as(func() error { return s.dir.SetStatus(s.tree.o.Version, s.m.status) }))
 	case tellEvents:
-		_, err := s.events.Notify(d.events)
+		_, err := s.events.Notify(d.events) // not only to the owner: root's s6-svwait listens at a FIFO that is root's alone
 		s.check(err)
 	case buryRun:
-		s.check(s.dir.AddDeath(wire.DeathOf(s.m.status.Stamp, d.death), s.m.files.MaxDeaths))
+		s.check(s.as(func() error { return s.dir.AddDeath(wire.DeathOf(s.m.status.Stamp, d.death), s.m.files.MaxDeaths) }))
 	case keepDown:
-		s.check(s.dir.SetNormallyUp(false))
+		s.check(s.as(func() error { return s.dir.SetNormallyUp(false) }))
 	case forgetDown:
-		s.check(s.dir.SetNormallyUp(true))
+		s.check(s.as(func() error { return s.dir.SetNormallyUp(true) }))
 	case muteRun:
 		s.leavePipe()
 	case leave:

@@ -71,13 +71,7 @@ func Open(o Options) (*Tree, error) {
 		return nil, err
 	}
 	t.dir, t.owner = wire.In(dir), who
-	if who.uid != o.Self {
-		err = t.dir.SeedScan(wire.Owner{UID: who.uid, GID: who.gid})
-	}
-	if err == nil {
-		t.seat, err = t.dir.SuperviseScan()
-	}
-	if err != nil {
+	if err = who.as(func() (err error) { t.seat, err = t.dir.SuperviseScan(); return err }); err != nil {
 		return nil, errors.Join(err, t.dir.Close())
 	}
 	t.watch(dir)

@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,9 +27,8 @@ type Owner struct {
 // owner may control the service and wait for it. What is there already is not touched, so that a live service
 // is safe, nor does it matter where the caller may not give things away: then they are the caller's own.
 func (d *Dir) Seed(owner Owner) error {
-	owner.lenient = true
-	if err := d.seed(owner); err != nil {
-		return fmt.Errorf("cannot prepare %s: %w", d.Path(), err)
+	if err := d.SeedAlone(owner); err != nil {
+		return err
 	}
 	log, err := d.enter("log")
 	if err == unix.ENOENT || err == unix.ENOTDIR {
@@ -40,8 +38,14 @@ func (d *Dir) Seed(owner Owner) error {
 		return d.failure("open", "log", err)
 	}
 	defer log.Close()
-	if err := log.seed(owner); err != nil {
-		return fmt.Errorf("cannot prepare %s: %w", log.Path(), err)
+	return log.SeedAlone(owner)
+}
+
+// SeedAlone is Seed without the logger.
+func (d *Dir) SeedAlone(owner Owner) error {
+	owner.lenient = true
+	if err := d.seed(owner); err != nil {
+		return fmt.Errorf("cannot prepare %s: %w", d.Path(), err)
 	}
 	return nil
 }
@@ -70,42 +74,6 @@ func (d *Dir) seed(owner Owner) error {
 		return nil
 	}
 	return d.give(superviseDir, unix.S_IFDIR, 0o755, &owner)
-}
-
-// SeedScan makes, before a scan directory has its first s6-svscan, what that would make, as the owner's, so that the owner
-// may control it. What is there already is not touched.
-func (d *Dir) SeedScan(owner Owner) error {
-	owner.lenient = true
-	made, err := d.mkdir(scanDir, 0o700)
-	if err == nil && made {
-		err = d.seedScan(owner)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot prepare %s: %w", d.Path(), err)
-	}
-	return nil
-}
-
-func (d *Dir) seedScan(owner Owner) error {
-	in, err := d.enter(scanDir)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := in.makeFIFO(controlName, 0o600, &owner); err != nil {
-		return err
-	}
-	lock, err := in.open(lockName, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600, unix.S_IFREG)
-	if err != nil {
-		return err
-	}
-	if err := lock.Close(); err != nil {
-		return err
-	}
-	if err := in.give(lockName, unix.S_IFREG, 0o600, &owner); err != nil {
-		return err
-	}
-	return d.give(scanDir, unix.S_IFDIR, 0o700, &owner)
 }
 
 // makeOwned makes a directory, and leaves one that is there as it is.
@@ -197,7 +165,8 @@ func (d *Dir) give(name string, format, mode uint32, owner *Owner) error {
 	if st.Mode&unix.S_IFMT != format {
 		return wrongType(format)
 	}
-	if int(st.Uid) != os.Geteuid() || format != unix.S_IFDIR && st.Nlink != 1 {
+	self, _ := unix.SetfsuidRetUid(-1) // whose files are made here; -1 changes nothing
+	if int(st.Uid) != self || format != unix.S_IFDIR && st.Nlink != 1 {
 		return errors.New(name + " was exchanged meanwhile")
 	}
 	if owner != nil {
