@@ -136,10 +136,11 @@ func (s *service) listen() {
 		n, err := s.seat.Commands.Read(buf)
 		commands := slices.Clone(buf[:n])
 		if len(commands) > 0 {
-			s.tree.do(func() {
+			s.tree.doAndWait(func() {
+				files := s.current()
 				for _, c := range commands {
 					if !s.over {
-						s.do(s.m.command(c, s.current(), s.tree.o.Now()))
+						s.do(s.m.command(c, files, s.tree.o.Now()))
 					}
 				}
 			})

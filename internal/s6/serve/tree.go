@@ -56,7 +56,7 @@ type Tree struct {
 
 	// The rest is the loop's.
 	services map[string]*service
-	ids      map[wire.Identity]string
+	wrong    warnings
 	ending   bool
 	next     *time.Timer // the next scan that is due; nil: none
 	nextAt   time.Time
@@ -124,7 +124,7 @@ func (t *Tree) listen() {
 	for {
 		n, err := t.seat.Commands.Read(buf)
 		if commands := string(buf[:n]); commands != "" {
-			t.do(func() { t.command(commands) })
+			t.doAndWait(func() { t.command(commands) })
 		}
 		if err != nil {
 			return
@@ -146,7 +146,7 @@ func (t *Tree) command(commands string) {
 	}
 	for _, c := range commands {
 		if !strings.ContainsRune(wire.ScanCommands, c) {
-			t.o.Log.Warn(fmt.Sprintf("%s: received unknown control command: %c", t.o.Directory, c))
+			t.warn(fmt.Sprintf("%s: received unknown control command: %c", t.o.Directory, c))
 		}
 	}
 }
@@ -157,12 +157,17 @@ func (t *Tree) scan(itself bool) {
 	if t.ending {
 		return
 	}
-	entries, warnings, again, err := t.dir.Scan(t.o.Version)
+	t.wrong.begin()
+	defer t.warned()
+	var entries []wire.Entry
+	var warnings []string
+	var again bool
+	err := t.owner.as(func() (err error) { entries, warnings, again, err = t.dir.Scan(t.o.Version); return err })
 	for _, w := range warnings {
-		t.o.Log.Warn(t.o.Directory + ": " + w)
+		t.warn(t.o.Directory + ": " + w)
 	}
 	if err != nil {
-		t.o.Log.Warn(err.Error())
+		t.warn(err.Error())
 		again = true
 	}
 	if again {
@@ -172,8 +177,12 @@ func (t *Tree) scan(itself bool) {
 		return
 	}
 	found := map[string]bool{}
+	names := t.names()
 	for _, e := range entries {
-		name := t.nameOf(e)
+		name := e.Name
+		if known, ok := names[e.ID]; ok {
+			name = known
+		}
 		found[name] = true
 		if e.Log {
 			found[name+"/log"] = true
@@ -195,14 +204,15 @@ func (t *Tree) scan(itself bool) {
 // taken up yet.
 const scanAgain = 5 * time.Second
 
-// nameOf is under which name an entry is supervised: a directory that is known keeps the name that it had.
-func (t *Tree) nameOf(e wire.Entry) string {
+// names are under which names directories are supervised: one that is known keeps the name that it had.
+func (t *Tree) names() map[wire.Identity]string {
+	names := make(map[wire.Identity]string, len(t.services))
 	for name, s := range t.services {
-		if s.id == e.ID && !s.logger {
-			return name
+		if !s.logger {
+			names[s.id] = name
 		}
 	}
-	return e.Name
+	return names
 }
 
 // keep has a service, and its logger, be supervised.
@@ -214,13 +224,17 @@ func (t *Tree) keep(e wire.Entry, name string) {
 		t.soon(scanAgain)
 		return
 	}
+	if t.crowded() {
+		t.warn(fmt.Sprintf("%s: there are more services than %d, which are not supervised", t.o.Directory, mostServices))
+		return
+	}
 	main := &service{tree: t, name: name, unit: unit.Name(name), path: filepath.Join(t.o.Directory, name), id: e.ID, active: true}
 	list := []*service{main}
 	if e.Log {
 		logger := &service{tree: t, name: name + "/log", unit: unit.Name(name + ".log"), path: filepath.Join(main.path, "log"), active: true, logger: true}
 		between, err := newPipe()
 		if err != nil {
-			t.o.Log.Warn(fmt.Sprintf("cannot supervise %s: %v", main.path, err))
+			t.warn(fmt.Sprintf("cannot supervise %s: %v", main.path, err))
 			t.soon(scanAgain)
 			return
 		}
@@ -239,7 +253,7 @@ func (t *Tree) refused(name string) bool {
 		err = fmt.Errorf("cannot use name %s: another unit has it", name)
 	}
 	if err != nil {
-		t.o.Log.Warn(fmt.Sprintf("%s: %v", t.o.Directory, err))
+		t.warn(fmt.Sprintf("%s: %v", t.o.Directory, err))
 	}
 	return err != nil
 }
@@ -248,9 +262,9 @@ func (t *Tree) refused(name string) bool {
 func (t *Tree) begin(s *service) {
 	t.services[s.name] = s
 	if err := t.supervise(s); err != nil {
-		t.o.Log.Warn(err.Error())
+		t.warn(err.Error())
 		s.abandon()
-		delete(t.services, s.name)
+		t.forget(s)
 		t.soon(scanAgain)
 	}
 }
@@ -270,9 +284,19 @@ func (t *Tree) prune(hard bool) {
 
 // ended takes out a service whose supervisor has ended. One that the scan directory still has gets another one.
 func (t *Tree) ended(s *service) {
-	delete(t.services, s.name)
 	if s.active {
+		delete(t.services, s.name)
 		t.soon(restartDelay)
+		return
+	}
+	t.forget(s)
+}
+
+// forget has nothing be left of a service.
+func (t *Tree) forget(s *service) {
+	delete(t.services, s.name)
+	if !t.ending { // else its last lines are still to be seen
+		t.o.Logs.Forget(s.unit)
 	}
 }
 

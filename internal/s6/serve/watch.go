@@ -14,6 +14,9 @@ import (
 // makes it where it is to be seen has not asked for it yet. Who asks (s6-svscanctl -a) gets it at once.
 const settle = time.Second
 
+// scanPause is how long changes are gathered before the scan directory is looked at: somebody may make them all the time.
+const scanPause = 50 * time.Millisecond
+
 // watch has the tree be scanned when something comes or goes in the scan directory. Without inotify(7), as where a user has
 // too many watches, it is scanned when somebody asks for it, as s6's is.
 func (t *Tree) watch(scan *os.File) {
@@ -33,7 +36,7 @@ func (t *Tree) watch(scan *os.File) {
 			if _, err := t.notices.Read(buf[:]); err != nil {
 				return
 			}
-			t.do(func() { t.soon(0) })
+			t.doAndWait(func() { t.soon(scanPause) })
 		}
 	}()
 }
