@@ -39,6 +39,8 @@ type machine struct {
 	// permanent is set where it is down because finish said that it can't be up.
 	permanent bool
 	status    wire.Status
+	// next is when it may be started again, which counts from when the run said that it is ready; zero: it did not.
+	next time.Time
 	// due is when the timer fires next; zero: never.
 	due time.Time
 }
@@ -119,7 +121,7 @@ func (m *machine) started(pid int, now time.Time) []deed {
 		}
 		return []deed{{kind: writeStatus}, inform("d")}
 	}
-	m.state, m.dying, m.permanent, m.due = up, false, false, time.Time{}
+	m.state, m.dying, m.permanent, m.due, m.next = up, false, false, time.Time{}, time.Time{}
 	m.status.PGID, m.status.Stamp = pid, wire.StampOf(now)
 	m.status.Paused, m.status.ReadyFlag = false, false
 	return []deed{{kind: writeStatus}, inform("u")}
@@ -143,20 +145,16 @@ func (m *machine) ready(now time.Time) []deed {
 	if m.state != up || m.status.ReadyFlag {
 		return nil
 	}
-	m.status.ReadyFlag, m.status.ReadyStamp = true, wire.StampOf(now)
+	m.status.ReadyFlag, m.status.ReadyStamp, m.next = true, wire.StampOf(now), now.Add(restartDelay)
 	return []deed{{kind: writeStatus}, inform("U")}
 }
 
 // died is that the run has ended; files are the service's, read anew.
 func (m *machine) died(how unix.WaitStatus, files wire.Service, now time.Time) []deed {
 	m.files = files
-	wasReady := m.status.ReadyFlag
 	m.state, m.due, m.dying = finishing, time.Time{}, false
 	m.status.Wait, m.status.Stamp, m.status.PID = how, wire.StampOf(now), 0
 	m.status.Paused, m.status.ReadyFlag, m.status.Finishing = false, false, true
-	if !wasReady { // the next start counts from the end of finish
-		m.status.ReadyStamp = wire.Stamp{}
-	}
 	deeds := []deed{{kind: buryRun, death: how}}
 	if m.files.Finish {
 		return append(deeds, deed{kind: startFinish, death: how})
@@ -181,9 +179,9 @@ func (m *machine) finished(code int, now time.Time) []deed {
 	if code == permanently {
 		m.status.WantUp, m.permanent, events = false, true, "OD"
 	}
-	next := now.Add(restartDelay)
-	if (m.status.ReadyStamp != wire.Stamp{}) {
-		next = m.status.ReadyStamp.Time().Add(restartDelay)
+	next := m.next
+	if next.IsZero() {
+		next = now.Add(restartDelay)
 	}
 	m.state = down
 	m.status.PID, m.status.Finishing, m.status.ReadyFlag, m.status.ReadyStamp = 0, false, true, wire.StampOf(now)
