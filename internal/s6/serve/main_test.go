@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// playTree supervises a scan directory until it gets SIGTERM, and shows what its services print.
+// playTree supervises a scan directory until it gets SIGTERM or s6-svscanctl ends it, and shows what its services print.
 func playTree(dir string) error {
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, unix.SIGTERM)
@@ -55,7 +55,10 @@ func playTree(dir string) error {
 		return err
 	}
 	fmt.Println("ready")
-	<-terminate
+	select {
+	case <-terminate:
+	case <-t.Ended():
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := t.Close(ctx); err != nil {
