@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A scene is what happens to a scan directory: the files at its beginning, and the lines that are played (see side.step).
@@ -39,6 +40,8 @@ func TestTheSameAsDebians(t *testing.T) {
 		done.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
+			begun := time.Now()
+			defer func() { t.Logf("%s: %v", sc.name, time.Since(begun)) }()
 			for range 3 {
 				if differ[i], errs[i] = sc.play(self); len(differ[i]) == 0 || !sc.timed {
 					return

@@ -60,7 +60,7 @@ func commandScenes() (list []scene) {
 	)
 	// While finish is there: what was wanted counts once it has ended, signals are for nobody.
 	for c, after := range map[string]string{"u": "4", "d": "8", "o": "8", "O": "8", "Q": "8", "D": "8", "U": "4", "r": "4", "abqhktipc12y": "4"} {
-		script := "hear a su\ns6-svc -t @a\nhear a d\nstat a\nflags a 6\ns6-svc -C @a\nflags a F\nstat a\nshow a/down\nfeed a/gate\nhear a D\n"
+		script := "hear a su\ns6-svc -t @a\nhear a d\nstat a\nflags a 6\ns6-svc -C @a\nflags a F\nstat a\nshow a/down\nfeed a/gate\nhear a D\nrm a/gate\n"
 		if after == "4" {
 			script += "hear a u\n"
 		}
@@ -72,13 +72,13 @@ func commandScenes() (list []scene) {
 			strings.NewReplacer("C", c, "F", flags).Replace(script) + "flags a " + after + "\nstat a"})
 	}
 	list = append(list,
-		scene{name: "while finish runs: x", files: finishWaits(), script: "fifo a/gate\nhear a su\ns6-svc -t @a\nhear a d\ns6-svc -x @a\ns6-svc -O @a\nflags a 2\nfeed a/gate\nhear a Dxsu"},
-		scene{name: "while finish runs: ud", files: finishWaits(), script: "fifo a/gate\nhear a su\ns6-svc -d @a\nhear a d\nflags a 2\ns6-svc -u @a\nflags a 6\nfeed a/gate\nhear a Du"},
+		scene{name: "while finish runs: x", files: finishWaits(), script: "fifo a/gate\nhear a su\ns6-svc -t @a\nhear a d\ns6-svc -x @a\ns6-svc -O @a\nflags a 2\nfeed a/gate\nrm a/gate\nhear a Dxsu"},
+		scene{name: "while finish runs: ud", files: finishWaits(), script: "fifo a/gate\nhear a su\ns6-svc -d @a\nhear a d\nflags a 2\ns6-svc -u @a\nflags a 6\nfeed a/gate\nrm a/gate\nhear a Du"},
 	)
 	return list
 }
 
-// finishWaits is a service whose finish waits for a line on the FIFO gate.
+// finishWaits is a service whose finish waits for a line on the FIFO gate, while there is one.
 func finishWaits() files {
-	return files{"a/run*": asleep, "a/finish*": "read x < gate", "a/timeout-finish": "0"}
+	return files{"a/run*": asleep, "a/finish*": "test -p gate && read x < gate; :", "a/timeout-finish": "0"}
 }
