@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,11 @@ import (
 // number stands for several causes. It looks with the rights of the process that
 // calls it, which must be those that the attempt was made with.
 func diagnose(c Command, err error) *ExecError {
-	what := fmt.Sprintf("cannot execute %s", c.Path)
+	path := c.Path
+	if c.Dir != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(c.Dir, path)
+	}
+	what := fmt.Sprintf("cannot execute %s", path)
 	if c.Dir != "" {
 		if cause := usable(c.Dir); cause != nil {
 			return execError(126, "%s: its working directory %w", what, cause)
@@ -25,7 +30,7 @@ func diagnose(c Command, err error) *ExecError {
 	case errors.Is(err, unix.EAGAIN):
 		return execError(126, "%s: the limit of processes is reached (pids of the container's cgroup, or RLIMIT_NPROC)", what)
 	}
-	info, statErr := os.Stat(c.Path)
+	info, statErr := os.Stat(path)
 	switch {
 	case errors.Is(statErr, fs.ErrNotExist):
 		return execError(127, "%s: there is no such file", what)
@@ -36,7 +41,7 @@ func diagnose(c Command, err error) *ExecError {
 	case statErr == nil && info.IsDir():
 		return execError(126, "%s: it is a directory", what)
 	case errors.Is(err, unix.EACCES):
-		return execError(126, "%s: %s%s", what, denied(c.Path, info), c.forWhom())
+		return execError(126, "%s: %s%s", what, denied(path, info), c.forWhom())
 	case errors.Is(err, unix.ENOEXEC):
 		return execError(126, "%s: it is neither a program for this machine nor a script with a #! line", what)
 	}

@@ -70,14 +70,3 @@ func (t *Tree) warned() {
 		t.o.Log.Warn(text)
 	}
 }
-
-// crowded tells whether there is no room for one more service.
-func (t *Tree) crowded() bool {
-	main := 0
-	for _, s := range t.services {
-		if !s.logger {
-			main++
-		}
-	}
-	return main >= mostServices
-}

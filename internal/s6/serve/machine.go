@@ -201,9 +201,7 @@ func (m *machine) command(b byte, files wire.Service, now time.Time) []deed {
 		return nil
 	}
 	var deeds []deed
-	if m.state != up { // else what the run was started with holds
-		m.files = files
-	}
+	m.files = files
 	want := m.status.WantUp
 	switch c.Want {
 	case wire.WantUp:

@@ -3,8 +3,8 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -24,7 +24,6 @@ type service struct {
 	name  string
 	unit  unit.Name
 	path  string
-	id    wire.Identity
 	owner owner
 
 	dir    *wire.Dir
@@ -36,6 +35,9 @@ type service struct {
 	run    *process.Run
 	spent  *process.Run // the run that finish is for; nil: none
 	number uint64
+	// readiness is told whether the run said that it is ready, once it can't any more; nil: it has no such pipe, which is ready.
+	readiness chan bool
+	ready     *os.File
 	// began is when the latest run did.
 	began time.Time
 	// ends are how the latest runs ended, failures how many did so by themselves since somebody started it, and failed is why
@@ -50,34 +52,12 @@ type service struct {
 	timer  *time.Timer
 	serial int
 
-	// active is whether the last scan found it; pipe is between it and the service, or the logger, beside it.
-	active bool
-	pipe   *pipe
+	// slot is whose part it is, and pipe its end of the pipe between the slot's parts; nil: it has none.
+	slot   *slot
+	pipe   *end
 	logger bool
 	// over is set once its supervisor has ended.
 	over bool
-}
-
-// pipe is from a service to its logger. pintle holds both ends, so that the death of neither loses a line.
-type pipe struct {
-	read, write *os.File
-	users       int
-}
-
-// newPipe makes one for two users. Both ends block, as programs expect of them.
-func newPipe() (*pipe, error) {
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("pipe2", err)
-	}
-	return &pipe{read: os.NewFile(uintptr(fds[0]), "pipe"), write: os.NewFile(uintptr(fds[1]), "pipe"), users: 2}, nil
-}
-
-func (p *pipe) release() {
-	if p.users--; p.users == 0 {
-		_ = p.read.Close() // nothing is lost by an error: nobody reads or writes any more
-		_ = p.write.Close()
-	}
 }
 
 // supervise begins to supervise a service directory.
@@ -102,6 +82,12 @@ func (t *Tree) supervise(s *service) error {
 	if err != nil {
 		return err
 	}
+	t.services[s.name] = s
+	part := 0
+	if s.logger {
+		part = 1
+	}
+	s.slot.parts[part] = s
 	go s.listen()
 	m, deeds := begin(t.o.Version, files, t.o.Now())
 	s.m = m
@@ -271,6 +257,7 @@ func (s *service) start(now time.Time) []deed {
 	var run *process.Run
 	run, err = s.launch(c, func(e unit.Exit) {
 		s.run = nil
+		s.readyAtLast()
 		s.died(e)
 		s.spent = run
 		s.do(s.m.died(waitStatus(e), s.current(), s.tree.o.Now()))
@@ -284,7 +271,8 @@ func (s *service) start(now time.Time) []deed {
 	s.run, s.began, s.failed = run, now, ""
 	s.tree.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", s.unit, s.number, run.Pid()))
 	if ready != nil {
-		go s.awaitReady(ready, number)
+		s.ready, s.readiness = ready, make(chan bool, 1)
+		go s.awaitReady(ready, number, s.readiness)
 	}
 	return s.m.started(run.Pid(), now)
 }
@@ -378,10 +366,15 @@ func (s *service) finish(how unix.WaitStatus, now time.Time) []deed {
 	return s.m.started(run.Pid(), now)
 }
 
-// command is one of the directory's scripts, as it is executed.
+// command is one of the directory's scripts, as it is executed. Like s6-supervise it stays with its directory, whatever that
+// is called by now.
 func (s *service) command(script, arg0 string, args []string) process.Command {
+	dir, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(s.dir.Descriptor()))
+	if err != nil {
+		dir = s.path // without /proc
+	}
 	return process.Command{
-		Path: filepath.Join(s.path, script), Args: append([]string{arg0}, args...), Dir: s.path,
+		Path: "./" + script, Args: append([]string{arg0}, args...), Dir: dir,
 		Env: s.tree.environment(s.owner), Identity: s.owner.identity, Unit: s.unit, Number: s.number,
 	}
 }
@@ -398,9 +391,9 @@ func (s *service) launch(c process.Command, ended func(unit.Exit)) (*process.Run
 	var outRead *os.File
 	switch {
 	case s.pipe != nil && s.logger:
-		c.Files[0] = s.pipe.read
+		c.Files[0] = s.pipe.file
 	case s.pipe != nil:
-		c.Files[1] = s.pipe.write
+		c.Files[1] = s.pipe.file
 	}
 	if c.Files[1] == nil {
 		var outWrite *os.File
@@ -432,13 +425,17 @@ func (s *service) launch(c process.Command, ended func(unit.Exit)) (*process.Run
 	return run, nil
 }
 
-// awaitReady waits for the newline by which a run says that it is ready.
-func (s *service) awaitReady(pipe *os.File, number uint64) {
+// awaitReady waits for the newline by which a run says that it is ready. It says whether there was one, once.
+func (s *service) awaitReady(pipe *os.File, number uint64, said chan<- bool) {
 	defer pipe.Close()
-	buf := make([]byte, 128)
+	buf := make([]byte, 512)
 	for {
 		n, err := pipe.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) { // the run has ended: what it wrote before counts
+			n, err = readNow(pipe, buf)
+		}
 		if slices.Contains(buf[:n], '\n') {
+			said <- true
 			s.tree.do(func() {
 				if s.number == number {
 					s.do(s.m.ready(s.tree.o.Now()))
@@ -447,9 +444,35 @@ func (s *service) awaitReady(pipe *os.File, number uint64) {
 			return
 		}
 		if err != nil {
+			said <- false
 			return
 		}
 	}
+}
+
+// readNow reads what is in a pipe. Where that is nothing, or the last of it, there is an error.
+func readNow(pipe *os.File, buf []byte) (n int, err error) {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	controlErr := raw.Control(func(fd uintptr) { n, err = unix.Read(int(fd), buf) })
+	if err == nil && n <= 0 {
+		err = io.EOF
+	}
+	return max(n, 0), errors.Join(controlErr, err)
+}
+
+// readyAtLast has a run that has ended be ready before that where it said so, and nobody say so in its place.
+func (s *service) readyAtLast() {
+	if s.ready == nil {
+		return
+	}
+	_ = s.ready.SetReadDeadline(time.Unix(1, 0)) // it is perhaps closed
+	if <-s.readiness {
+		s.do(s.m.ready(s.tree.o.Now()))
+	}
+	s.ready, s.readiness = nil, nil
 }
 
 // sweep ends what a run has left behind, which s6 leaves alone: the next one is not to find it there.
@@ -475,11 +498,12 @@ func waitStatus(e unit.Exit) unix.WaitStatus {
 }
 
 func (s *service) leavePipe() {
-	if s.pipe != nil {
-		s.pipe.release()
-		s.pipe = nil
-	}
+	s.pipe.release()
+	s.pipe = nil
 }
+
+// logs tells whether it is to end only when nothing comes any more.
+func (s *service) logs() bool { return s.logger || s.name == wire.CatchAll }
 
 // leave is the supervisor's end.
 func (s *service) leave() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -57,6 +56,7 @@ type Tree struct {
 	// The rest is the loop's.
 	services map[string]*service
 	wrong    warnings
+	slots    map[wire.Identity]*slot
 	ending   bool
 	next     *time.Timer // the next scan that is due; nil: none
 	nextAt   time.Time
@@ -65,7 +65,7 @@ type Tree struct {
 
 // Open begins to supervise what is in a scan directory.
 func Open(o Options) (*Tree, error) {
-	t := &Tree{o: o, relay: relay.New(), bell: make(chan struct{}, 1), done: make(chan struct{}), services: map[string]*service{}}
+	t := &Tree{o: o, relay: relay.New(), bell: make(chan struct{}, 1), done: make(chan struct{}), services: map[string]*service{}, slots: map[wire.Identity]*slot{}}
 	dir, who, err := t.enterScan()
 	if err != nil {
 		return nil, err
@@ -176,24 +176,17 @@ func (t *Tree) scan(itself bool) {
 	if err != nil {
 		return
 	}
-	found := map[string]bool{}
-	names := t.names()
-	for _, e := range entries {
-		name := e.Name
-		if known, ok := names[e.ID]; ok {
-			name = known
-		}
-		found[name] = true
-		if e.Log {
-			found[name+"/log"] = true
-		}
-		if t.services[name] == nil && itself && t.unsettled(e) {
-			continue
-		}
-		t.keep(e, name)
+	for _, sl := range t.slots {
+		sl.active = false
 	}
-	for name, s := range t.services {
-		s.active = found[name]
+	for _, e := range entries {
+		t.found(e, itself)
+	}
+	for id, sl := range t.slots {
+		if !sl.active && sl.empty() {
+			sl.letGo()
+			delete(t.slots, id)
+		}
 	}
 	if itself {
 		t.prune(false)
@@ -203,48 +196,6 @@ func (t *Tree) scan(itself bool) {
 // scanAgain is after how long the scan directory is looked at again where that could not be done, or something in it was not
 // taken up yet.
 const scanAgain = 5 * time.Second
-
-// names are under which names directories are supervised: one that is known keeps the name that it had.
-func (t *Tree) names() map[wire.Identity]string {
-	names := make(map[wire.Identity]string, len(t.services))
-	for name, s := range t.services {
-		if !s.logger {
-			names[s.id] = name
-		}
-	}
-	return names
-}
-
-// keep has a service, and its logger, be supervised.
-func (t *Tree) keep(e wire.Entry, name string) {
-	if s := t.services[name]; s != nil && s.id == e.ID || t.refused(name) {
-		return
-	}
-	if t.services[name] != nil { // the one of that name is still ending
-		t.soon(scanAgain)
-		return
-	}
-	if t.crowded() {
-		t.warn(fmt.Sprintf("%s: there are more services than %d, which are not supervised", t.o.Directory, mostServices))
-		return
-	}
-	main := &service{tree: t, name: name, unit: unit.Name(name), path: filepath.Join(t.o.Directory, name), id: e.ID, active: true}
-	list := []*service{main}
-	if e.Log {
-		logger := &service{tree: t, name: name + "/log", unit: unit.Name(name + ".log"), path: filepath.Join(main.path, "log"), active: true, logger: true}
-		between, err := newPipe()
-		if err != nil {
-			t.warn(fmt.Sprintf("cannot supervise %s: %v", main.path, err))
-			t.soon(scanAgain)
-			return
-		}
-		main.pipe, logger.pipe = between, between
-		list = append(list, logger)
-	}
-	for _, s := range list {
-		t.begin(s)
-	}
-}
 
 // refused tells whether a name can be no unit's.
 func (t *Tree) refused(name string) bool {
@@ -260,11 +211,9 @@ func (t *Tree) refused(name string) bool {
 
 // begin supervises a service, or tries again later.
 func (t *Tree) begin(s *service) {
-	t.services[s.name] = s
 	if err := t.supervise(s); err != nil {
 		t.warn(err.Error())
 		s.abandon()
-		t.forget(s)
 		t.soon(scanAgain)
 	}
 }
@@ -272,31 +221,9 @@ func (t *Tree) begin(s *service) {
 // prune ends what the last scan did not find.
 func (t *Tree) prune(hard bool) {
 	for _, s := range t.services {
-		if !s.active && !s.over {
-			s.do(s.m.end(!s.logger || hard, t.o.Now()))
-			if s.logger {
-				continue
-			}
-			s.leavePipe()
+		if !s.slot.active && !s.over {
+			s.do(s.m.end(!s.logs() || hard, t.o.Now()))
 		}
-	}
-}
-
-// ended takes out a service whose supervisor has ended. One that the scan directory still has gets another one.
-func (t *Tree) ended(s *service) {
-	if s.active {
-		delete(t.services, s.name)
-		t.soon(restartDelay)
-		return
-	}
-	t.forget(s)
-}
-
-// forget has nothing be left of a service.
-func (t *Tree) forget(s *service) {
-	delete(t.services, s.name)
-	if !t.ending { // else its last lines are still to be seen
-		t.o.Logs.Forget(s.unit)
 	}
 }
 
@@ -310,8 +237,10 @@ func (t *Tree) end(loggers bool) {
 		t.next.Stop()
 	}
 	for _, s := range t.services {
-		s.do(s.m.end(!s.logger || loggers, t.o.Now()))
-		s.leavePipe()
+		s.do(s.m.end(!s.logs() || loggers, t.o.Now()))
+	}
+	for _, sl := range t.slots {
+		sl.letGo()
 	}
 }
 

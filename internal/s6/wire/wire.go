@@ -109,6 +109,9 @@ func (d *Dir) Stat(name string) (unix.Stat_t, error) {
 	return st, err
 }
 
+// Descriptor is the directory's, as long as it is open.
+func (d *Dir) Descriptor() int { return d.fd() }
+
 func (d *Dir) fd() int                 { return int(d.f.Fd()) }
 func (d *Dir) path(name string) string { return d.f.Name() + "/" + name }
 
