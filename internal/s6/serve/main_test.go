@@ -58,6 +58,7 @@ func playTree(dir string) error {
 	select {
 	case <-terminate:
 	case <-t.Ended():
+		return nil // what is left of its services may print for ever
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -68,17 +68,16 @@ func commandScenes() (list []scene) {
 		if after == "4" {
 			flags = "6"
 		}
-		list = append(list, scene{name: "while finish runs: " + c, files: finishWaits(), script: "fifo a/gate\n" +
-			strings.NewReplacer("C", c, "F", flags).Replace(script) + "flags a " + after + "\nstat a"})
+		list = append(list, scene{name: "while finish runs: " + c, files: finishWaits(), script: strings.NewReplacer("C", c, "F", flags).Replace(script) + "flags a " + after + "\nstat a"})
 	}
 	list = append(list,
-		scene{name: "while finish runs: x", files: finishWaits(), script: "fifo a/gate\nhear a su\ns6-svc -t @a\nhear a d\ns6-svc -x @a\ns6-svc -O @a\nflags a 2\nfeed a/gate\nrm a/gate\nhear a Dxsu"},
-		scene{name: "while finish runs: ud", files: finishWaits(), script: "fifo a/gate\nhear a su\ns6-svc -d @a\nhear a d\nflags a 2\ns6-svc -u @a\nflags a 6\nfeed a/gate\nrm a/gate\nhear a Du"},
+		scene{name: "while finish runs: x", files: finishWaits(), script: "hear a su\ns6-svc -t @a\nhear a d\ns6-svc -x @a\ns6-svc -O @a\nflags a 2\nfeed a/gate\nrm a/gate\nhear a Dxsu"},
+		scene{name: "while finish runs: ud", files: finishWaits(), script: "hear a su\ns6-svc -d @a\nhear a d\nflags a 2\ns6-svc -u @a\nflags a 6\nfeed a/gate\nrm a/gate\nhear a Du"},
 	)
 	return list
 }
 
 // finishWaits is a service whose finish waits for a line on the FIFO gate, while there is one.
 func finishWaits() files {
-	return files{"a/run*": asleep, "a/finish*": "test -p gate && read x < gate; :", "a/timeout-finish": "0"}
+	return files{"a/run*": asleep, "a/finish*": "test -p gate && read x < gate; :", "a/timeout-finish": "0", "a/gate|": ""}
 }

@@ -6,7 +6,7 @@ import "fmt"
 func fileScenes() (list []scene) {
 	for _, sig := range []string{"INT", "SIGINT", "sigint\n", "2", "Usr1", "SIGKILL", "0", "65", "nonsense", "", "INT ", "SIGRTMIN", "STOP"} {
 		script := "hear a suU\ns6-svc -d @a\nhear a dD\nflags a 8\nshow a/got\nstat a\nshow a/args"
-		if sig == "STOP" {
+		if sig == "STOP" || sig == "0" || sig == "65" {
 			script = "hear a suU\ns6-svc -d @a\nflags a 8\nstat a\ns6-svc -k @a\nhear a dD"
 		}
 		list = append(list, scene{name: fmt.Sprintf("down-signal is %q", sig), script: script, files: files{
@@ -20,7 +20,7 @@ func fileScenes() (list []scene) {
 	)
 	for _, most := range []string{"0", "1", "2", "5000", "x", "-1", "100"} {
 		list = append(list, scene{name: "max-death-tally is " + most, files: files{"a/run*": asleep, "a/max-death-tally": most, "a/finish*": "exit 3"},
-			script: "hear a su\ns6-svc -t @a\nhear a dD\ns6-svc -u @a\nhear a u\ns6-svc -k @a\nhear a dD\ns6-svc -u @a\nhear a u\ns6-svc -h @a\nhear a dD\ntally a\nlist a/supervise\ns6-svc -d @a\ns6-svc -x @a"[:len("hear a su\ns6-svc -t @a\nhear a dD\ns6-svc -u @a\nhear a u\ns6-svc -k @a\nhear a dD\ns6-svc -u @a\nhear a u\ns6-svc -h @a\nhear a dD\ntally a\nlist a/supervise\n")] + "hear a u"})
+			script: "hear a su\ns6-svc -t @a\nhear a dD\ns6-svc -u @a\nhear a u\ns6-svc -k @a\nhear a dD\ns6-svc -u @a\nhear a u\ns6-svc -h @a\nhear a dD\ntally a\nlist a/supervise\nhear a u"})
 	}
 	const bad = "hear a s\ns6-svc -d @a\nflags a 8\nstat a\nwrite a/run* \"exec sleep 500\"\ns6-svc -u @a\nhear a u\nflags a 4\nlist a"
 	list = append(list,
@@ -39,10 +39,10 @@ func fileScenes() (list []scene) {
 		scene{name: "down comes and goes while it runs", files: files{"a/run*": asleep}, script: "hear a su\nwrite a/down \"\"\nstat a\ns6-svc -t @a\nhear a dDu\nflags a 4\ns6-svc -xd @a\nhear a dDxs\nflags a 8\nrm a/down\nstat a\ns6-svc -x @a\nhear a xsu\nflags a 4"},
 		scene{name: "down is a directory", files: files{"a/run*": asleep, "a/down/x": ""}, script: "hear a s\nstat a\ns6-svc -U @a\nhear a u\nflags a 4\nlist a\ns6-svc -D @a\nhear a dD\nlist a"},
 		scene{name: "nobody made event beforehand", files: files{"a/run*": asleep, "a/log/run*": "exec cat", "b/run*": asleep, "b/down": ""}, deaf: true,
-			script: "s6-svwait -u -t 15000 @a @a/log\nflags a 4\nflags a/log 4\nflags b 8\nlist"},
+			script: "flags a 4\nflags a/log 4\nflags b 8\ns6-svwait -u -t 15000 @a @a/log\nlist"},
 		scene{name: "supervise is there", files: files{"a/run*": asleep, "a/supervise/x": "", "a/supervise/status": "old", "a/supervise/death_tally": "old"}, script: "hear a su\nflags a 4\nlist a\ntally a"},
 		scene{name: "the control FIFO is there", files: files{".a/run*": asleep, ".a/supervise/": ""}, deaf: true,
-			script: "fifo .a/supervise/control\nchmod .a/supervise/control 660\nchmod .a/supervise 755\nmv .a a\ns6-svscanctl -a @\ns6-svwait -u -t 15000 -a @a\nflags a 4\nlist a"},
+			script: "fifo .a/supervise/control\nchmod .a/supervise/control 660\nchmod .a/supervise 755\nmv .a a\ns6-svscanctl -a @\nflags a 4\nlist a"},
 		scene{name: "supervise leads elsewhere", files: files{".a/run*": asleep, ".a/elsewhere/": ""}, script: "ln elsewhere .a/supervise\nmv .a a\ns6-svscanctl -a @\nhear .a su\nflags a 4\nlist a\nlist a/elsewhere"},
 		scene{name: "supervise leads nowhere", files: files{".a/run*": asleep, ".a/elsewhere/": ""}, script: "ln elsewhere/x .a/supervise\nmv .a a\ns6-svscanctl -a @\nhear .a su\nflags a 4\nlist a"},
 		scene{name: "a file has supervise's place", files: files{".a/run*": asleep, ".a/supervise": "", "b/run*": asleep}, script: "hear b su\nmv .a a\ns6-svscanctl -a @\ns6-svc -t @b\nhear b dDu\nlist a\ns6-svok @a\nrm a"},

@@ -41,8 +41,8 @@ func readyScenes() (list []scene) {
 		scene{name: "notification-fd comes while it runs", files: files{"a/run*": asleep}, script: "hear a su\nwrite a/notification-fd \"3\"\nwrite a/run* \"echo >&3; exec sleep 500\"\ns6-svc -t @a\nhear a dDuU\nflags a 12"},
 		scene{name: "waiting for it to be ready", files: files{"a/run*": "sleep 0.3; echo >&3; " + asleep, "a/notification-fd": "3", "a/down": ""},
 			script: "hear a s\ns6-svc -wU -T 15000 -u @a\nstat a\ns6-svc -wR -T 15000 -r @a\nstat a\ns6-svc -wD -T 15000 -d @a\nstat a\ns6-svc -wU -T 300 -O @a\ns6-svwait -D -t 15000 @a\ns6-svwait -U -t 200 @a\ns6-svok @a"},
-		scene{name: "waiting for what fails", files: files{"a/run*": "read x < gate; exit 1", "a/finish*": "exit 125", "a/down": ""},
-			script: "fifo a/gate\nhear a s\ns6-svc -wu -T 15000 -u @a\nfeed a/gate\ns6-svwait -D -t 15000 @a\nstat a\nhear a udOD"},
+		scene{name: "waiting for what fails", files: files{"a/run*": "read x < gate; exit 1", "a/finish*": "exit 125", "a/down": "", "a/gate|": ""},
+			script: "hear a s\ns6-svc -wu -T 15000 -u @a\nfeed a/gate\ns6-svwait -D -t 15000 @a\nstat a\nhear a udOD"},
 		scene{name: "waiting for whose supervisor ends", files: files{"a/run*": asleep}, script: "hear a su\ns6-svc -wD -T 15000 -xd @a\nhear a dDxsu\ns6-svwait -u -t 15000 @a"},
 	)
 	return list

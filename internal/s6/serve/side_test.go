@@ -50,10 +50,10 @@ type ear struct {
 }
 
 // stage makes a side with its files: path → content. A path that ends with "*" is a shell script, one that ends with "=" is
-// executable as it is, and one that ends with "/" a directory. It listens to all services before there is a tree.
+// executable as it is, with "/" a directory, and with "|" a FIFO. It listens to all services before there is a tree.
 func stage(name, tree string, files map[string]string, deaf bool) (_ *side, err error) {
 	s := &side{name: name, ears: map[string]*ear{}, turns: map[string]int{}, over: make(chan struct{}), meet: func() {}}
-	if s.dir, err = os.MkdirTemp("", "pintle-scan-"); err != nil {
+	if s.dir, err = os.MkdirTemp(parent(), "pintle-scan-"); err != nil {
 		return nil, err
 	}
 	if err := os.Chmod(s.dir, 0o755); err != nil {
@@ -77,6 +77,15 @@ func stage(name, tree string, files map[string]string, deaf bool) (_ *side, err 
 	return s, s.begin(tree)
 }
 
+// parent is where scan directories are made: as root in a directory that nobody else may write, since where others may, as in
+// /tmp, pintle follows no symlinks.
+func parent() string {
+	if os.Geteuid() == 0 {
+		return "/run"
+	}
+	return ""
+}
+
 func (s *side) write(path, text string) error {
 	mode := fs.FileMode(0o644)
 	if bare, script := strings.CutSuffix(path, "*"); script {
@@ -90,6 +99,9 @@ func (s *side) write(path, text string) error {
 	}
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		return err
+	}
+	if fifo, ok := strings.CutSuffix(full, "|"); ok {
+		return unix.Mkfifo(fifo, 0o600)
 	}
 	if err := os.WriteFile(full+".", []byte(text), mode); err != nil {
 		return err
