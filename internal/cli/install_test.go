@@ -11,8 +11,8 @@ func TestInstallS6(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "command")
 	for _, want := range []result{
-		{0, "made 13 tools of s6's in " + dir + "\n", ""},
-		{0, "all 13 tools of s6's are in " + dir + " already\n", ""},
+		{0, "made 22 tools of s6's in " + dir + "\n", ""},
+		{0, "all 22 tools of s6's are in " + dir + " already\n", ""},
 	} {
 		if got := pintle(t, newFake(), "install-s6", dir); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
@@ -29,7 +29,7 @@ func TestInstallS6(t *testing.T) {
 	if got := pintle(t, newFake(), "install-s6", dir); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	want = result{0, "made 1 tool of s6's in " + dir + "; 12 were there already\n", ""}
+	want = result{0, "made 1 tool of s6's in " + dir + "; 21 were there already\n", ""}
 	if got := pintle(t, newFake(), "install-s6", "--force", dir); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
