@@ -28,10 +28,18 @@ func TestMain(m *testing.M) {
 		os.Exit(process.ExecStep(os.Args, os.Stderr))
 	}
 	if config, ok := os.LookupEnv("BOOT_TEST_CONFIG"); ok {
+		if os.Getenv(ownRun) != "" {
+			if err := unix.Mount("none", "/run", "tmpfs", 0, "mode=755"); err != nil {
+				panic(err)
+			}
+		}
 		os.Exit(Init(Options{Config: config, Args: os.Args[1:], Environ: os.Environ(), Version: "test", Stdout: os.Stdout, Stderr: os.Stderr}))
 	}
 	os.Exit(m.Run())
 }
+
+// ownRun is the variable by which a pintle in a mount namespace of its own gets a /run of its own.
+const ownRun = "BOOT_TEST_OWN_RUN"
 
 // patience is how long a test waits for what must happen at once.
 const patience = 20 * time.Second
@@ -71,6 +79,13 @@ func start(t testing.TB, yaml string, args ...string) *pintle {
 func startIn(t testing.TB, environ []string, yaml string, args ...string) *pintle {
 	t.Helper()
 	p := prepared(t, environ, yaml, args...)
+	p.begin(t)
+	return p
+}
+
+// begin starts a pintle that was prepared.
+func (p *pintle) begin(t testing.TB) {
+	t.Helper()
 	p.Stderr = &p.stderr
 	stdout, err := p.StdoutPipe()
 	if err != nil {
@@ -81,7 +96,6 @@ func startIn(t testing.TB, environ []string, yaml string, args ...string) *pintl
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.ended(t) })
-	return p
 }
 
 // ended ends a pintle that has not.

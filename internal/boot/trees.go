@@ -2,10 +2,8 @@ package boot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -43,15 +41,18 @@ func (c *container) openTrees(environ []string) {
 			c.say.log.Warn(fmt.Sprintf("cannot be called s6-svscan: %v", err))
 		}
 	}
-	if rule.Environment {
-		if err := layEnvironment(environ); err != nil {
-			c.say.log.Warn(err.Error())
-		}
+	owner, err := supervisor.Identity(c.accounts, rule.Owner)
+	if err != nil {
+		c.fixed = append(c.fixed, engine.Conditionf(engine.ScanDirectoryMissing, "cannot scan %s: %v", strings.Join(rule.Scan, ", "), err))
+		return
+	}
+	if err := layOverlay(&rule, owner, environ); err != nil {
+		c.say.log.Warn(err.Error())
 	}
 	c.trees.ended = make(chan struct{})
 	end := sync.OnceFunc(func() { close(c.trees.ended) })
 	for _, directory := range rule.Scan {
-		tree, err := c.openTree(&rule, directory, version, environ)
+		tree, err := c.openTree(directory, owner, version, environ)
 		if err != nil {
 			c.fixed = append(c.fixed, engine.Conditionf(engine.ScanDirectoryMissing, "%v", err))
 			continue
@@ -82,12 +83,8 @@ func s6Version(rule *config.S6, environ []string) (wire.Version, error) {
 	return version, nil
 }
 
-func (c *container) openTree(rule *config.S6, directory string, version wire.Version, environ []string) (*serve.Tree, error) {
-	id, err := supervisor.Identity(c.accounts, rule.Owner)
-	if err != nil {
-		return nil, fmt.Errorf("cannot scan %s: %w", directory, err)
-	}
-	if err := makeScanDirectory(directory, id); err != nil {
+func (c *container) openTree(directory string, owner *process.Identity, version wire.Version, environ []string) (*serve.Tree, error) {
+	if err := makeScanDirectory(directory, owner); err != nil {
 		return nil, fmt.Errorf("cannot scan %s: %w", directory, err)
 	}
 	return serve.Open(serve.Options{
@@ -121,28 +118,6 @@ func (c *container) declares(name unit.Name) bool {
 	}
 	cfg := c.config.Load()
 	return name == unit.MainName || has(cfg.Services) || has(cfg.Oneshots)
-}
-
-// environmentDirectory is where s6-overlay has the container's environment, a file for each variable.
-const environmentDirectory = "/run/s6/container_environment"
-
-// layEnvironment makes it. Whoever may read it is who may with s6-overlay: everybody.
-func layEnvironment(environ []string) error {
-	if err := os.MkdirAll(environmentDirectory, 0o755); err != nil {
-		return fmt.Errorf("cannot lay the container's environment: %w", err)
-	}
-	var failed error
-	for _, e := range environ {
-		name, value, _ := strings.Cut(e, "=")
-		if name == "" || strings.ContainsAny(name, "/") || strings.HasPrefix(name, ".") {
-			continue // it would be no file's name, or none that s6-envdir reads
-		}
-		failed = errors.Join(failed, os.WriteFile(filepath.Join(environmentDirectory, name), []byte(value), 0o644))
-	}
-	if failed != nil {
-		return fmt.Errorf("cannot lay the container's environment: %w", failed)
-	}
-	return nil
 }
 
 // over is closed when a tree was asked to end; nil where there are none.

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // serviceDirectory makes one of s6's.
@@ -22,7 +24,7 @@ func serviceDirectory(t *testing.T, scan, name, run string) {
 // scanDirectory is one that only its owner can write, as are those around it.
 func scanDirectory(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/run", "pintle-scan-")
+	dir, err := os.MkdirTemp("/var/lib", "pintle-scan-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,13 +35,45 @@ func scanDirectory(t *testing.T) string {
 	return dir
 }
 
+// startInS6sPlace boots yaml with args, where it may make what s6-overlay has in /run.
+func startInS6sPlace(t *testing.T, yaml string, args ...string) *pintle {
+	t.Helper()
+	p := prepared(t, []string{ownRun + "=1", "ODD=a  b\n\nc"}, yaml, args...)
+	p.SysProcAttr = &unix.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	p.begin(t)
+	return p
+}
+
+// What programs look for under s6-overlay is there: basedir for everybody, and the environment for root and the group of who owns
+// the services, with what a variable holds, byte for byte; but no file for what is no file's name, nor in what another has laid.
+func TestOverlay(t *testing.T) {
+	t.Parallel()
+	const look = `cd /run/s6; stat -c '%n %A %u %g' basedir container_environment; cat container_environment/ODD; ls container_environment | grep -c /`
+	for name, test := range map[string]struct {
+		settings string
+		want     []string
+	}{
+		"environment":    {"owner: nobody", []string{"basedir drwxr-xr-x 0 0", "container_environment drwxr-x--- 0 65534", "a  b", "", "c0"}},
+		"no environment": {"container_environment: false", []string{"basedir drwxr-xr-x 0 0", "0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startInS6sPlace(t, "s6: {scan: ["+scanDirectory(t)+"], "+test.settings+"}", "sh", "-c", look)
+			for _, want := range test.want {
+				p.expect(t, want)
+			}
+			p.code(t)
+		})
+	}
+}
+
 // A scan directory's services run beside the configuration's, keep a container that has nothing else, and end with it.
 func TestScanDirectory(t *testing.T) {
 	t.Parallel()
 	scan := scanDirectory(t)
 	serviceDirectory(t, scan, "web", "echo from s6; exec sleep 1000")
 	serviceDirectory(t, scan, "taken", "echo wrong; exec sleep 1000")
-	p := start(t, "s6: {scan: ["+scan+", "+scan+"/made]}\noneshots: {taken: {up: [\"true\"]}}")
+	p := startInS6sPlace(t, "s6: {scan: ["+scan+", "+scan+"/made]}\noneshots: {taken: {up: [\"true\"]}}")
 	p.expect(t, "web | from s6")
 	p.until(t, "a name that is taken is said", func() bool {
 		return strings.Contains(p.stderr.String(), "cannot use name taken: another unit has it")
@@ -60,7 +94,7 @@ func TestScanDirectoryOfAnybody(t *testing.T) {
 	if err := os.Chmod(scan, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, "s6: {scan: ["+scan+"]}\nservices: {web: {command: "+shell("echo up; exec sleep 1000")+"}}")
+	p := startInS6sPlace(t, "s6: {scan: ["+scan+"]}\nservices: {web: {command: "+shell("echo up; exec sleep 1000")+"}}")
 	p.expect(t, "web | up")
 	p.until(t, "the condition is said", func() bool {
 		return strings.Contains(p.stderr.String(), "condition: cannot scan "+scan+": others than its owner may write it")

@@ -13,7 +13,7 @@ type S6 struct {
 	Owner string
 	// Version is the release of s6 whose ways are kept; empty: as PINTLE_S6_VERSION says.
 	Version string
-	// Environment has the container's environment be laid where with-contenv reads it.
+	// Environment has the container's environment be laid where with-contenv reads it; it is, unless that is not wanted.
 	Environment bool
 	// ProcessName has pintle's process be called s6-svscan, by which some programs find out that they run under s6.
 	ProcessName bool
@@ -23,7 +23,7 @@ func (a *assembler) s6(s *s6Section) S6 {
 	if s == nil {
 		return S6{}
 	}
-	out := S6{Owner: s.Owner.text, Version: s.Version.text, Environment: s.Environment.on, ProcessName: s.ProcessName.on}
+	out := S6{Owner: s.Owner.text, Version: s.Version.text, Environment: !s.Environment.given() || s.Environment.on, ProcessName: s.ProcessName.on}
 	for i := range s.Scan {
 		d := &s.Scan[i]
 		if !d.given() {

@@ -10,11 +10,11 @@ import (
 // TestS6: what is done in s6's place is read, and shown so that it reads as the same.
 func TestS6(t *testing.T) {
 	t.Parallel()
-	c, err := fromText([]string{"SCAN=/run/service/"}, "s6: {scan: [\"${SCAN}\", /etc/services.d], owner: hermes, version: 2.13.1, container_environment: true}\n")
+	c, err := fromText([]string{"SCAN=/run/service/"}, "s6: {scan: [\"${SCAN}\", /etc/services.d], owner: hermes, version: 2.13.1, container_environment: false}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := S6{Scan: []string{"/run/service", "/etc/services.d"}, Owner: "hermes", Version: "2.13.1", Environment: true}
+	want := S6{Scan: []string{"/run/service", "/etc/services.d"}, Owner: "hermes", Version: "2.13.1"}
 	if d := cmp.Diff(want, c.S6); d != "" {
 		t.Error(d)
 	}

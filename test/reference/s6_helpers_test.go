@@ -24,7 +24,6 @@ const s6Config = `
 s6:
   scan: [/etc/services, /run/service]
   owner: hermes
-  container_environment: true
   process_name: true
 `
 
