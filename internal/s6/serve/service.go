@@ -314,7 +314,10 @@ func (s *service) giveLock(c *process.Command) error {
 		s.say(fmt.Sprintf("cannot use lock-fd: %d is none of 3 to %d", fd, process.MaxFD))
 		return nil
 	}
-	f, free, warnings, err := s.dir.ServiceLock()
+	var f *os.File
+	var free bool
+	var warnings []string
+	err := s.as(func() (err error) { f, free, warnings, err = s.dir.ServiceLock(); return err })
 	for _, w := range warnings {
 		s.say(w)
 	}
@@ -428,11 +431,12 @@ func (s *service) launch(c process.Command, ended func(unit.Exit)) (*process.Run
 // awaitReady waits for the newline by which a run says that it is ready. It says whether there was one, once.
 func (s *service) awaitReady(pipe *os.File, number uint64, said chan<- bool) {
 	defer pipe.Close()
-	buf := make([]byte, 512)
-	for {
+	buf := make([]byte, 4<<10)
+	for left := mostUnread; ; {
 		n, err := pipe.Read(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) { // the run has ended: what it wrote before counts
+		if errors.Is(err, os.ErrDeadlineExceeded) && left > 0 { // the run has ended: what it wrote before counts
 			n, err = readNow(pipe, buf)
+			left -= n
 		}
 		if slices.Contains(buf[:n], '\n') {
 			said <- true
@@ -449,6 +453,9 @@ func (s *service) awaitReady(pipe *os.File, number uint64, said chan<- bool) {
 		}
 	}
 }
+
+// mostUnread is how much can be in a pipe. What comes after that was written later, by what the run has left behind.
+const mostUnread = 1 << 20
 
 // readNow reads what is in a pipe. Where that is nothing, or the last of it, there is an error.
 func readNow(pipe *os.File, buf []byte) (n int, err error) {
