@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -25,66 +26,137 @@ type owner struct {
 // writable are the bits that let others than its owner write a file.
 const writable = 0o022
 
-// enter goes to a service directory, and finds out who its services run as.
-func (t *Tree) enter(path string) (*os.File, owner, error) {
-	dir, err := trust.Reach(path, t.o.Self, nil)
+// enter goes to the service's directory.
+func (s *service) enter() (*wire.Dir, error) {
+	dir, err := trust.Reach(s.path, s.tree.o.Self, nil)
 	if err != nil {
-		return nil, owner{}, fmt.Errorf("cannot enter %s: %w", path, err)
+		return nil, fmt.Errorf("cannot enter %s: %w", s.path, err)
 	}
-	who, err := t.ownerOf(path, dir)
-	if err != nil {
-		_ = dir.Close() // nothing was written
-		return nil, owner{}, err
+	d := wire.In(dir)
+	if st, err := d.Stat("."); err == nil && !s.logger && (wire.Identity{Dev: st.Dev, Ino: st.Ino}) != s.slot.id {
+		return nil, errors.Join(fmt.Errorf("cannot enter %s: it was exchanged meanwhile", s.path), d.Close())
 	}
-	return dir, who, nil
+	return d, nil
 }
 
-// ownerOf judges a service directory: pintle's own user where only that could have written it, what is executed and the
-// scan directory; else whose it is. Where several could have, it is nobody's, and not run.
-func (t *Tree) ownerOf(path string, dir *os.File) (owner, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
-		return owner{}, fmt.Errorf("cannot enter %s: %w", path, err)
+// judge finds out who the service runs as: pintle's own user where only that could have written its directory, what is
+// executed of it and the scan directory; else who else could have. Where several could have, it is nobody's, and not run. It is
+// asked anew before each start, since files are given away at any time.
+func (s *service) judge() (owner, error) {
+	w := writers{self: s.tree.o.Self, path: s.path}
+	err := w.directory(s.tree.dir, ".", s.tree.o.Directory)
+	if err == nil && s.logger { // who owns the directory above may put another one in its place
+		err = w.directory(s.dir, "..", filepath.Dir(s.path))
 	}
-	uid := int(st.Uid)
-	if st.Mode&writable != 0 {
-		return owner{}, fmt.Errorf("cannot run %s: others than its owner may write it", path)
+	if err == nil {
+		err = w.directory(s.dir, ".", s.path)
 	}
-	if t.owner.uid != t.o.Self { // who owns the scan directory may put anything there
-		return t.owner, nil
-	}
-	if uid == t.o.Self {
-		var err error
-		if uid, err = t.writer(path); err != nil {
+	if err == nil && !w.some {
+		if err = w.trusted(s); err != nil {
 			return owner{}, err
 		}
+		return s.tree.identify(w.who())
 	}
-	return t.identify(uid)
+	if err != nil {
+		return owner{}, err
+	}
+	who, err := s.tree.identify(w.who())
+	if err != nil {
+		return owner{}, err
+	}
+	return who, w.scripts(func(script string) (st unix.Stat_t, err error) {
+		err = who.as(func() error { return unix.Fstatat(s.dir.Descriptor(), script, &st, 0) })
+		return st, err
+	})
 }
 
-// writer is who may write what is executed of a directory that is pintle's own.
-func (t *Tree) writer(path string) (int, error) {
-	uid := t.o.Self
-	if _, err := trust.Stat(path, t.o.Self); err != nil {
-		return 0, fmt.Errorf("cannot run %s: %w", path, err)
+// writers gathers who, beside pintle's own user and root, may write what a service runs of.
+type writers struct {
+	self int
+	path string // of the service, for errors
+	uid  int
+	some bool // uid is one
+}
+
+func (w *writers) who() int {
+	if w.some {
+		return w.uid
 	}
+	return w.self
+}
+
+// add adds the owner of what is at a path, which nobody else may write.
+func (w *writers) add(st unix.Stat_t, path string) error {
+	uid := int(st.Uid)
+	switch {
+	case st.Mode&writable != 0:
+		return fmt.Errorf("cannot run %s: others than its owner may write it", path)
+	case uid == w.self || uid == 0:
+	case w.some && w.uid != uid:
+		return fmt.Errorf("cannot run %s: it and its scripts belong to several users, %d and %d", w.path, w.uid, uid)
+	default:
+		w.uid, w.some = uid, true
+	}
+	return nil
+}
+
+func (w *writers) directory(d *wire.Dir, name, path string) error {
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.Descriptor(), name, &st, 0); err != nil {
+		return fmt.Errorf("cannot run %s: %w", w.path, err)
+	}
+	if st.Mode&writable != 0 && path != w.path {
+		return fmt.Errorf("cannot run %s: others than its owner may write %s", w.path, path)
+	}
+	return w.add(st, path)
+}
+
+// scripts adds the owners of what is executed; stat tells of it.
+func (w *writers) scripts(stat func(script string) (unix.Stat_t, error)) error {
 	for _, script := range []string{"run", "finish"} {
-		st, err := trust.Stat(filepath.Join(path, script), t.o.Self)
+		st, err := stat(script)
 		switch {
 		case isNotExist(err):
 			continue
 		case err != nil:
-			return 0, fmt.Errorf("cannot run %s/%s: %w", path, script, err)
-		case st.Mode&writable != 0:
-			return 0, fmt.Errorf("cannot run %s/%s: others than its owner may write it", path, script)
-		case int(st.Uid) == t.o.Self || st.Uid == 0:
-			continue
-		case uid != t.o.Self && uid != int(st.Uid):
-			return 0, fmt.Errorf("cannot run %s: its scripts belong to several users", path)
+			return fmt.Errorf("cannot run %s: %s: %w", w.path, script, err)
 		}
-		uid = int(st.Uid)
+		if err := w.add(st, w.path+"/"+script); err != nil {
+			return err
+		}
 	}
-	return uid, nil
+	return nil
+}
+
+// trusted judges a directory that is pintle's own by the path that it has now, on which nobody else may change anything.
+func (w *writers) trusted(s *service) error {
+	path := s.place()
+	st, err := trust.Stat(path, w.self)
+	if err != nil {
+		return fmt.Errorf("cannot run %s: %w", w.path, err)
+	}
+	if own, err := s.dir.Stat("."); err != nil || own.Dev != st.Dev || own.Ino != st.Ino {
+		return fmt.Errorf("cannot run %s: it is not at %s any more", w.path, path)
+	}
+	return w.scripts(func(script string) (unix.Stat_t, error) { return trust.Stat(filepath.Join(path, script), w.self) })
+}
+
+// adopt has the service be, from now on, whose it is by now.
+func (s *service) adopt() error {
+	who, err := s.judge()
+	if err != nil {
+		return err
+	}
+	if before := s.owner.uid; who.uid != before {
+		s.owner = who
+		s.say(fmt.Sprintf("it runs as uid %d from now on, and no more as uid %d", who.uid, before))
+		if before == s.tree.o.Self {
+			s.check(s.seat.HandOver(s.dir, s.events, wire.Owner{UID: who.uid, GID: who.gid}))
+		}
+		return nil
+	}
+	s.owner = who // its groups may be others
+	return nil
 }
 
 func isNotExist(err error) bool {
@@ -117,17 +189,46 @@ func (o owner) as(do func() error) error {
 // as is owner.as for the files of the service's directory.
 func (s *service) as(do func() error) error { return s.owner.as(do) }
 
+// asKeeper is owner.as for what is in supervise/, which root may have given to another user than the service's, who then
+// controls it.
+func (s *service) asKeeper(do func() error) error {
+	keeper, err := s.keeper()
+	if err != nil {
+		return err
+	}
+	return keeper.as(do)
+}
+
+func (s *service) keeper() (owner, error) {
+	self := s.tree.o.Self
+	if s.owner.uid != self {
+		return s.owner, nil
+	}
+	st, err := s.dir.Stat("supervise")
+	switch {
+	case err != nil || int(st.Uid) == self && st.Mode&writable == 0:
+		return s.owner, nil
+	case st.Mode&writable != 0:
+		return owner{}, fmt.Errorf("cannot write to %s/supervise: others than its owner may, too", s.path)
+	case s.kept.identity == nil || s.kept.uid != int(st.Uid):
+		if s.kept, err = s.tree.identify(int(st.Uid)); err != nil {
+			return owner{}, err
+		}
+	}
+	return s.kept, nil
+}
+
 // seed makes what a supervisor needs, such that its owner may control the service. In a directory that is pintle's own, in
 // which the owner can make nothing, pintle makes it for him.
-func (s *service) seed() error {
+func (s *service) seed(keeper owner) error {
 	st, err := s.dir.Stat(".")
 	if err != nil {
 		return fmt.Errorf("cannot prepare %s: %w", s.path, err)
 	}
 	if int(st.Uid) == s.tree.o.Self {
-		return s.dir.SeedAlone(wire.Owner{UID: s.owner.uid, GID: s.owner.gid})
+		return s.dir.SeedAlone(wire.Owner{UID: keeper.uid, GID: keeper.gid})
 	}
-	return s.as(func() error { return s.dir.SeedAlone(wire.Owner{UID: -1, GID: -1}) })
+	return keeper.as(func() error { return s.dir.SeedAlone(wire.Owner{UID: -1, GID: -1}) })
 }
 
 // environment is the environment of who runs as somebody: the container's, but for what a change of user changes.

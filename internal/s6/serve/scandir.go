@@ -1,36 +1,48 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
-	"os"
 
-	"golang.org/x/sys/unix"
-
+	"pintle/internal/s6/wire"
 	"pintle/internal/trust"
 )
 
 // enterScan goes to the scan directory, and finds out who may put services there.
-func (t *Tree) enterScan() (*os.File, owner, error) {
-	dir, err := trust.Reach(t.o.Directory, t.o.Self, nil)
+func (t *Tree) enterScan() (*wire.Dir, owner, error) {
+	f, err := trust.Reach(t.o.Directory, t.o.Self, nil)
 	if err != nil {
 		return nil, owner{}, fmt.Errorf("cannot scan %s: %w", t.o.Directory, err)
 	}
-	var st unix.Stat_t
-	err = unix.Fstat(int(dir.Fd()), &st)
-	if err == nil && st.Mode&writable != 0 {
-		err = fmt.Errorf("others than its owner may write it")
+	dir := wire.In(f)
+	if _, own := trust.Stat(t.o.Directory, t.o.Self); own != nil {
+		st, err := dir.Stat(".")
+		if err == nil && int(st.Uid) == t.o.Self {
+			err = own // somebody may have put another one's directory there
+		}
+		if err != nil {
+			return nil, owner{}, errors.Join(fmt.Errorf("cannot scan %s: %w", t.o.Directory, err), dir.Close())
+		}
 	}
-	uid := int(st.Uid)
-	if _, own := trust.Stat(t.o.Directory, t.o.Self); err == nil && uid == t.o.Self && own != nil {
-		err = own // somebody may have put another one's directory there
+	who, err := t.ownerOfScan(dir)
+	if err != nil {
+		return nil, owner{}, errors.Join(err, dir.Close())
+	}
+	return dir, who, nil
+}
+
+// ownerOfScan is who may put services into a scan directory.
+func (t *Tree) ownerOfScan(dir *wire.Dir) (owner, error) {
+	st, err := dir.Stat(".")
+	if err == nil && st.Mode&writable != 0 {
+		err = errors.New("others than its owner may write it")
 	}
 	var who owner
 	if err == nil {
-		who, err = t.identify(uid)
+		who, err = t.identify(int(st.Uid))
 	}
 	if err != nil {
-		_ = dir.Close() // nothing was written
-		return nil, owner{}, fmt.Errorf("cannot scan %s: %w", t.o.Directory, err)
+		return owner{}, fmt.Errorf("cannot scan %s: %w", t.o.Directory, err)
 	}
-	return dir, who, nil
+	return who, nil
 }

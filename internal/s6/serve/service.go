@@ -21,10 +21,11 @@ import (
 type service struct {
 	tree *Tree
 	// name is "web", or "web/log"; unit is what pintle calls it.
-	name  string
-	unit  unit.Name
-	path  string
-	owner owner
+	name string
+	unit unit.Name
+	path string
+	// owner is who it runs as, as judged before its latest start, and kept who supervise/ belongs to, where that is another one.
+	owner, kept owner
 
 	dir    *wire.Dir
 	seat   *wire.Seat
@@ -62,17 +63,21 @@ type service struct {
 
 // supervise begins to supervise a service directory.
 func (t *Tree) supervise(s *service) error {
-	dir, who, err := t.enter(s.path)
-	if err != nil {
+	var err error
+	if s.dir, err = s.enter(); err != nil {
 		return err
 	}
-	s.dir, s.owner = wire.In(dir), who
-	if who.uid != t.o.Self {
-		if err := s.seed(); err != nil {
-			return err
-		}
+	if s.owner, err = s.judge(); err != nil {
+		return err
 	}
-	if err := s.as(func() (err error) { s.seat, err = s.dir.Supervise(); return err }); err != nil {
+	keeper, err := s.keeper()
+	if err == nil && keeper.uid != t.o.Self {
+		err = s.seed(keeper)
+	}
+	if err == nil {
+		err = keeper.as(func() (err error) { s.seat, err = s.dir.Supervise(); return err })
+	}
+	if err != nil {
 		return err
 	}
 	if s.events, err = s.dir.Events(); err != nil {
@@ -162,12 +167,12 @@ func (s *service) carryOut(d deed) []deed {
 	case sendSignal:
 		s.send(d.signal, d.group)
 	case writeStatus:
-		s.check(s.as(func() error { return s.dir.SetStatus(s.tree.o.Version, s.m.status) }))
+		s.check(s.asKeeper(func() error { return s.dir.SetStatus(s.tree.o.Version, s.m.status) }))
 	case tellEvents:
 		_, err := s.events.Notify(d.events) // not only to the owner: root's s6-svwait listens at a FIFO that is root's alone
 		s.check(err)
 	case buryRun:
-		s.check(s.as(func() error { return s.dir.AddDeath(wire.DeathOf(s.m.status.Stamp, d.death), s.m.files.MaxDeaths) }))
+		s.check(s.asKeeper(func() error { return s.dir.AddDeath(wire.DeathOf(s.m.status.Stamp, d.death), s.m.files.MaxDeaths) }))
 	case keepDown:
 		s.check(s.as(func() error { return s.dir.SetNormallyUp(false) }))
 	case forgetDown:
@@ -230,6 +235,11 @@ func (s *service) start(now time.Time) []deed {
 	if s.wanted = s.sweeping > 0; s.wanted {
 		return nil
 	}
+	if err := s.adopt(); err != nil {
+		s.fail(err)
+		s.m.wake(now.Add(restartDelay))
+		return nil
+	}
 	s.m.files = s.current()
 	s.number++
 	c := s.command("run", s.base("run"), []string{s.name})
@@ -245,8 +255,7 @@ func (s *service) start(now time.Time) []deed {
 	}
 	if err != nil {
 		closeAll(ready)
-		s.failed = fmt.Sprintf("cannot start it: %v", err)
-		s.say(s.failed)
+		s.fail(fmt.Errorf("cannot start it: %w", err))
 		if err == errLocked {
 			s.m.wake(now.Add(restartDelay))
 			return nil
@@ -264,8 +273,7 @@ func (s *service) start(now time.Time) []deed {
 	})
 	if err != nil {
 		closeAll(ready)
-		s.failed = err.Error()
-		s.say(s.failed)
+		s.fail(err)
 		return s.m.notStarted(true, now)
 	}
 	s.run, s.began, s.failed = run, now, ""
@@ -275,6 +283,14 @@ func (s *service) start(now time.Time) []deed {
 		go s.awaitReady(ready, number, s.readiness)
 	}
 	return s.m.started(run.Pid(), now)
+}
+
+// fail notes why it could not be started.
+func (s *service) fail(err error) {
+	if text := err.Error(); s.failed != text { // else that was said
+		s.failed = text
+		s.say(text)
+	}
 }
 
 // closeAll closes files that were only read, or not used.
@@ -317,7 +333,7 @@ func (s *service) giveLock(c *process.Command) error {
 	var f *os.File
 	var free bool
 	var warnings []string
-	err := s.as(func() (err error) { f, free, warnings, err = s.dir.ServiceLock(); return err })
+	err := s.asKeeper(func() (err error) { f, free, warnings, err = s.dir.ServiceLock(); return err })
 	for _, w := range warnings {
 		s.say(w)
 	}
@@ -340,6 +356,10 @@ func (s *service) base(script string) string {
 
 // finish runs the script finish.
 func (s *service) finish(how unix.WaitStatus, now time.Time) []deed {
+	if err := s.adopt(); err != nil {
+		s.say(err.Error())
+		return s.m.notStarted(true, now)
+	}
 	code, signal := 256, 0
 	if how.Exited() {
 		code = how.ExitStatus()
@@ -369,15 +389,20 @@ func (s *service) finish(how unix.WaitStatus, now time.Time) []deed {
 	return s.m.started(run.Pid(), now)
 }
 
+// place is the path that the directory has now, as it may have been renamed.
+func (s *service) place() string {
+	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(s.dir.Descriptor()))
+	if err != nil {
+		return s.path // without /proc
+	}
+	return path
+}
+
 // command is one of the directory's scripts, as it is executed. Like s6-supervise it stays with its directory, whatever that
 // is called by now.
 func (s *service) command(script, arg0 string, args []string) process.Command {
-	dir, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(s.dir.Descriptor()))
-	if err != nil {
-		dir = s.path // without /proc
-	}
 	return process.Command{
-		Path: "./" + script, Args: append([]string{arg0}, args...), Dir: dir,
+		Path: "./" + script, Args: append([]string{arg0}, args...), Dir: s.place(),
 		Env: s.tree.environment(s.owner), Identity: s.owner.identity, Unit: s.unit, Number: s.number,
 	}
 }

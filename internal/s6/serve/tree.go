@@ -70,7 +70,7 @@ func Open(o Options) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.dir, t.owner = wire.In(dir), who
+	t.dir, t.owner = dir, who
 	if err = who.as(func() (err error) { t.seat, err = t.dir.SuperviseScan(); return err }); err != nil {
 		return nil, errors.Join(err, t.dir.Close())
 	}
@@ -162,7 +162,14 @@ func (t *Tree) scan(itself bool) {
 	var entries []wire.Entry
 	var warnings []string
 	var again bool
-	err := t.owner.as(func() (err error) { entries, warnings, again, err = t.dir.Scan(t.o.Version); return err })
+	who, err := t.ownerOfScan(t.dir)
+	if err != nil {
+		t.warn(err.Error())
+		t.soon(scanAgain)
+		return
+	}
+	t.owner = who
+	err = t.owner.as(func() (err error) { entries, warnings, again, err = t.dir.Scan(t.o.Version); return err })
 	for _, w := range warnings {
 		t.warn(t.o.Directory + ": " + w)
 	}

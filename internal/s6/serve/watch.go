@@ -19,13 +19,13 @@ const scanPause = 50 * time.Millisecond
 
 // watch has the tree be scanned when something comes or goes in the scan directory. Without inotify(7), as where a user has
 // too many watches, it is scanned when somebody asks for it, as s6's is.
-func (t *Tree) watch(scan *os.File) {
+func (t *Tree) watch(scan *wire.Dir) {
 	const mask = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_ONLYDIR
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return
 	}
-	if _, err := unix.InotifyAddWatch(fd, "/proc/self/fd/"+strconv.Itoa(int(scan.Fd())), mask); err != nil {
+	if _, err := unix.InotifyAddWatch(fd, "/proc/self/fd/"+strconv.Itoa(scan.Descriptor()), mask); err != nil {
 		_ = unix.Close(fd) // nothing was asked of it
 		return
 	}

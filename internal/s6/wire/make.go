@@ -64,6 +64,10 @@ func (d *Dir) seed(owner Owner) error {
 		return err
 	}
 	defer in.Close()
+	st, err := in.Stat(".")
+	if self, _ := unix.SetfsuidRetUid(-1); err != nil || owner.UID != -1 && int(st.Uid) != self {
+		return err // it is another one's already, who may exchange what is in it
+	}
 	if err := in.makeOwned(eventDir, eventMode, owner); err != nil {
 		return err
 	}
@@ -177,4 +181,57 @@ func (d *Dir) give(name string, format, mode uint32, owner *Owner) error {
 		}
 	}
 	return unix.Fchmod(fd, mode)
+}
+
+// HandOver gives what the directory's supervisor has made for itself to somebody who may control the service from now on. It
+// does so where supervise/ is the one that the seat was taken in, is the caller's own and closed to everybody else, as Supervise
+// makes it; what is in it is then the caller's own, too. The event directory is given away where it is the caller's.
+func (s *Seat) HandOver(d *Dir, events *Fifodir, owner Owner) error {
+	in, err := d.enter(superviseDir)
+	if err == nil {
+		defer in.Close()
+		var held unix.Stat_t
+		if err = unix.Fstat(int(s.lock.Fd()), &held); err == nil {
+			err = in.handOver(held, owner)
+		}
+	}
+	if err == nil {
+		err = events.dir.giveAway(".", unix.S_IFDIR, eventMode, owner)
+	}
+	if err != nil {
+		return d.failure("hand over", superviseDir, err)
+	}
+	return nil
+}
+
+func (d *Dir) handOver(held unix.Stat_t, owner Owner) error {
+	st, err := d.Stat(".")
+	if self, _ := unix.SetfsuidRetUid(-1); err != nil || int(st.Uid) != self || st.Mode&0o077 != 0 {
+		return err // it is another one's already
+	}
+	if lock, err := d.Stat(lockName); err != nil || lock.Dev != held.Dev || lock.Ino != held.Ino {
+		return errors.New(superviseDir + " was exchanged meanwhile")
+	}
+	for _, file := range []struct {
+		name         string
+		format, mode uint32
+	}{
+		{controlName, unix.S_IFIFO, 0o660}, {lockName, unix.S_IFREG, 0o644}, {statusName, unix.S_IFREG, 0o644},
+		{tallyName, unix.S_IFREG, 0o644}, {"service-lock", unix.S_IFREG, 0o644}, {eventDir, unix.S_IFDIR, eventMode},
+		{".", unix.S_IFDIR, 0o755},
+	} {
+		if err := d.giveAway(file.name, file.format, file.mode, owner); err != nil && err != unix.ENOENT {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveAway is give for something that may be another's already.
+func (d *Dir) giveAway(name string, format, mode uint32, owner Owner) error {
+	st, err := d.Stat(name)
+	if self, _ := unix.SetfsuidRetUid(-1); err != nil || int(st.Uid) != self {
+		return err
+	}
+	return d.give(name, format, mode, &owner)
 }
