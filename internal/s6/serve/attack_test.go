@@ -74,7 +74,9 @@ func TestU4WhatARunLeftGoesOnSaying(t *testing.T) {
 // TestU4ALeaseOnHisRun: who has his run be executed slowly, here by a lease on it (fcntl(2)), waits for it alone.
 func TestU4ALeaseOnHisRun(t *testing.T) {
 	t.Parallel()
+	needRoot(t)
 	dir := plant(t, map[string]map[string]string{"his": {"run*": "exec sleep 1000"}, "other": {"run*": "exec sleep 1000"}})
+	give(t, dir+"/his")
 	tr := grow(t, dir)
 	tr.up(t, "his")
 	tr.up(t, "other")

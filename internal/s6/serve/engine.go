@@ -59,6 +59,8 @@ func (s *service) state() (unit.State, unit.Reason, string) {
 		return unit.Up, unit.AtBoot, "its service directory wants it up"
 	case s.m.state == finishing:
 		return unit.Stopping, unit.Crashed, "its finish is under way"
+	case s.m.state == down && s.starting:
+		return unit.Starting, unit.NotReady, "its run is being executed"
 	case s.m.status.WantUp && s.m.files.Startable() != nil:
 		return unit.Failed, unit.CannotExecute, s.m.files.Startable().Error()
 	case s.m.status.WantUp && s.failed != "":
@@ -214,9 +216,7 @@ func (j *joined) with(ctx context.Context, name unit.Name, do func(*service) err
 // tell has command bytes be carried out, as if they had come by the control FIFO.
 func tell(bytes string) func(*service) error {
 	return func(s *service) error {
-		for _, b := range []byte(bytes) {
-			s.do(s.m.command(b, s.current(), s.tree.o.Now()))
-		}
+		s.obey([]byte(bytes), func() {})
 		return nil
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -36,6 +37,9 @@ type service struct {
 	run    *process.Run
 	spent  *process.Run // the run that finish is for; nil: none
 	number uint64
+	// starting is set while a process is being made, which may take as long as its owner likes; later is what waits for that.
+	starting bool
+	later    []func()
 	// readiness is told whether the run said that it is ready, once it can't any more; nil: it has no such pipe, which is ready.
 	readiness chan bool
 	ready     *os.File
@@ -127,19 +131,41 @@ func (s *service) listen() {
 		n, err := s.seat.Commands.Read(buf)
 		commands := slices.Clone(buf[:n])
 		if len(commands) > 0 {
-			s.tree.doAndWait(func() {
-				files := s.current()
-				for _, c := range commands {
-					if !s.over {
-						s.do(s.m.command(c, files, s.tree.o.Now()))
-					}
-				}
-			})
+			obeyed := make(chan struct{})
+			s.tree.do(func() { s.obey(commands, func() { close(obeyed) }) })
+			select {
+			case <-obeyed: // who writes to the FIFO waits for that
+			case <-s.tree.done:
+			}
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// obey carries commands out, one after the other, and then calls obeyed.
+func (s *service) obey(commands []byte, obeyed func()) {
+	files := s.current()
+	for i, c := range commands {
+		if s.starting {
+			s.later = append(s.later, func() { s.obey(commands[i:], obeyed) })
+			return
+		}
+		if !s.over {
+			s.do(s.m.command(c, files, s.tree.o.Now()))
+		}
+	}
+	obeyed()
+}
+
+// soon does something with the service, unless a process of it is being made: then as soon as that is there, or is not.
+func (s *service) soon(what func()) {
+	if s.starting {
+		s.later = append(s.later, what)
+		return
+	}
+	what()
 }
 
 // do carries deeds out, those that come of them too.
@@ -208,9 +234,11 @@ func (s *service) arm() {
 	serial := s.serial
 	s.timer = after(s.m.due.Sub(s.tree.o.Now()), func() {
 		s.tree.do(func() {
-			if s.serial == serial {
-				s.do(s.m.ring(s.tree.o.Now()))
-			}
+			s.soon(func() {
+				if s.serial == serial {
+					s.do(s.m.ring(s.tree.o.Now()))
+				}
+			})
 		})
 	})
 }
@@ -229,7 +257,7 @@ func (s *service) send(sig unix.Signal, group bool) {
 
 // start starts a run.
 func (s *service) start(now time.Time) []deed {
-	if s.m.state != down || s.run != nil {
+	if s.m.state != down || s.run != nil || s.starting {
 		return nil
 	}
 	if s.wanted = s.sweeping > 0; s.wanted {
@@ -244,17 +272,12 @@ func (s *service) start(now time.Time) []deed {
 	s.number++
 	c := s.command("run", s.base("run"), []string{s.name})
 	c.More = map[int]*os.File{}
-	defer func() {
-		for _, f := range c.More {
-			_ = f.Close() // the run has its own
-		}
-	}()
 	ready, err := s.giveReady(&c)
 	if err == nil {
 		err = s.giveLock(&c)
 	}
 	if err != nil {
-		closeAll(ready)
+		closeAll(append(slices.Collect(maps.Values(c.More)), ready)...)
 		s.fail(fmt.Errorf("cannot start it: %w", err))
 		if err == errLocked {
 			s.m.wake(now.Add(restartDelay))
@@ -263,26 +286,26 @@ func (s *service) start(now time.Time) []deed {
 		return s.m.notStarted(false, now)
 	}
 	number := s.number
-	var run *process.Run
-	run, err = s.launch(c, func(e unit.Exit) {
-		s.run = nil
+	return s.launch(c, func(run *process.Run, err error) []deed {
+		now := s.tree.o.Now()
+		if err != nil {
+			closeAll(ready)
+			s.fail(err)
+			return s.m.notStarted(true, now)
+		}
+		s.began, s.failed = now, ""
+		s.tree.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", s.unit, s.number, run.Pid()))
+		if ready != nil {
+			s.ready, s.readiness = ready, make(chan bool, 1)
+			go s.awaitReady(ready, number, s.readiness)
+		}
+		return s.m.started(run.Pid(), now)
+	}, func(run *process.Run, e unit.Exit) {
 		s.readyAtLast()
 		s.died(e)
 		s.spent = run
 		s.do(s.m.died(waitStatus(e), s.current(), s.tree.o.Now()))
 	})
-	if err != nil {
-		closeAll(ready)
-		s.fail(err)
-		return s.m.notStarted(true, now)
-	}
-	s.run, s.began, s.failed = run, now, ""
-	s.tree.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", s.unit, s.number, run.Pid()))
-	if ready != nil {
-		s.ready, s.readiness = ready, make(chan bool, 1)
-		go s.awaitReady(ready, number, s.readiness)
-	}
-	return s.m.started(run.Pid(), now)
 }
 
 // fail notes why it could not be started.
@@ -370,10 +393,14 @@ func (s *service) finish(how unix.WaitStatus, now time.Time) []deed {
 	if s.tree.o.Version.AtLeast(2, 13) {
 		args = append(args, strconv.Itoa(s.m.status.PGID))
 	}
-	var run *process.Run
-	var err error
-	run, err = s.launch(s.command("finish", s.base("finish"), args), func(e unit.Exit) {
-		s.run = nil
+	return s.launch(s.command("finish", s.base("finish"), args), func(run *process.Run, err error) []deed {
+		now := s.tree.o.Now()
+		if err != nil {
+			s.say(err.Error())
+			return s.m.notStarted(true, now)
+		}
+		return s.m.started(run.Pid(), now)
+	}, func(run *process.Run, e unit.Exit) {
 		s.sweep(run)
 		code := e.Code
 		if e.Signal != 0 {
@@ -381,12 +408,6 @@ func (s *service) finish(how unix.WaitStatus, now time.Time) []deed {
 		}
 		s.do(s.m.finished(code, s.tree.o.Now()))
 	})
-	if err != nil {
-		s.say(err.Error())
-		return s.m.notStarted(true, now)
-	}
-	s.run = run
-	return s.m.started(run.Pid(), now)
 }
 
 // place is the path that the directory has now, as it may have been renamed.
@@ -407,16 +428,56 @@ func (s *service) command(script, arg0 string, args []string) process.Command {
 	}
 }
 
-// launch executes a command of the service; ended is called in the loop.
-func (s *service) launch(c process.Command, ended func(unit.Exit)) (*process.Run, error) {
-	journal := s.tree.o.Logs.Journal(s.unit)
-	errRead, errWrite, err := process.Pipe()
+// launch has a command of the service be executed, which may take a while: the kernel may have to wait for its owner, who has
+// a lease on the file, say, or for a file system. Only what is to be done with this service waits for that. In the loop, begun is
+// told how that went, and ended how the process ended.
+func (s *service) launch(c process.Command, begun func(*process.Run, error) []deed, ended func(*process.Run, unit.Exit)) []deed {
+	lent, outRead, errRead, err := s.connect(&c)
 	if err != nil {
-		return nil, err
+		closeAll(slices.Collect(maps.Values(c.More))...)
+		return begun(nil, err)
 	}
-	defer errWrite.Close()
-	c.Files[2] = errWrite
-	var outRead *os.File
+	journal, number := s.tree.o.Logs.Journal(s.unit), s.number
+	s.starting = true
+	go func() {
+		var run *process.Run
+		run, err := s.tree.o.Kernel.Start(c, process.Hooks{Exited: func(e unit.Exit, _ unit.Usage) {
+			s.tree.do(func() {
+				s.soon(func() { // not before begun was told
+					s.run = nil
+					ended(run, e)
+				})
+			})
+		}})
+		closeAll(lent...)
+		if err != nil {
+			closeAll(outRead, errRead)
+		} else {
+			if outRead != nil {
+				journal.Capture(number, engine.Stdout, outRead)
+			}
+			journal.Capture(number, engine.Stderr, errRead)
+		}
+		s.tree.do(func() {
+			s.starting, s.run = false, run
+			s.do(begun(run, err))
+			later := s.later
+			s.later = nil
+			for _, what := range later {
+				s.soon(what)
+			}
+		})
+	}()
+	return nil
+}
+
+// connect gives a command its input and output. What is lent to it is the command's own once it has been executed.
+func (s *service) connect(c *process.Command) (lent []*os.File, outRead, errRead *os.File, err error) {
+	lent = slices.Collect(maps.Values(c.More))
+	if errRead, c.Files[2], err = process.Pipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	lent = append(lent, c.Files[2])
 	switch {
 	case s.pipe != nil && s.logger:
 		c.Files[0] = s.pipe.file
@@ -424,33 +485,14 @@ func (s *service) launch(c process.Command, ended func(unit.Exit)) (*process.Run
 		c.Files[1] = s.pipe.file
 	}
 	if c.Files[1] == nil {
-		var outWrite *os.File
-		if outRead, outWrite, err = process.Pipe(); err != nil {
-			_ = errRead.Close() // nothing was written
-			return nil, err
+		if outRead, c.Files[1], err = process.Pipe(); err != nil {
+			closeAll(errRead, c.Files[2]) // nothing was written
+			return nil, nil, nil, err
 		}
-		defer outWrite.Close()
-		c.Files[1] = outWrite
-		process.Lend(c.Identity, outWrite)
-	} else {
-		process.Lend(c.Identity, c.Files[1])
+		lent = append(lent, c.Files[1])
 	}
-	process.Lend(c.Identity, errWrite)
-	run, err := s.tree.o.Kernel.Start(c, process.Hooks{Exited: func(e unit.Exit, _ unit.Usage) {
-		s.tree.do(func() { ended(e) })
-	}})
-	if err != nil {
-		_ = errRead.Close() // nothing was written
-		if outRead != nil {
-			_ = outRead.Close()
-		}
-		return nil, err
-	}
-	if outRead != nil {
-		journal.Capture(s.number, engine.Stdout, outRead)
-	}
-	journal.Capture(s.number, engine.Stderr, errRead)
-	return run, nil
+	process.Lend(c.Identity, c.Files[1], c.Files[2])
+	return lent, outRead, errRead, nil
 }
 
 // awaitReady waits for the newline by which a run says that it is ready. It says whether there was one, once.
@@ -536,6 +578,15 @@ func (s *service) leavePipe() {
 
 // logs tells whether it is to end only when nothing comes any more.
 func (s *service) logs() bool { return s.logger || s.name == wire.CatchAll }
+
+// end has the supervisor end once nothing of the service is there; with kill, the run is asked to end first.
+func (s *service) end(kill bool) {
+	s.soon(func() {
+		if !s.over {
+			s.do(s.m.end(kill, s.tree.o.Now()))
+		}
+	})
+}
 
 // leave is the supervisor's end.
 func (s *service) leave() {

@@ -228,8 +228,8 @@ func (t *Tree) begin(s *service) {
 // prune ends what the last scan did not find.
 func (t *Tree) prune(hard bool) {
 	for _, s := range t.services {
-		if !s.slot.active && !s.over {
-			s.do(s.m.end(!s.logs() || hard, t.o.Now()))
+		if !s.slot.active {
+			s.end(!s.logs() || hard)
 		}
 	}
 }
@@ -244,7 +244,7 @@ func (t *Tree) end(loggers bool) {
 		t.next.Stop()
 	}
 	for _, s := range t.services {
-		s.do(s.m.end(!s.logs() || loggers, t.o.Now()))
+		s.end(!s.logs() || loggers)
 	}
 	for _, sl := range t.slots {
 		sl.letGo()
@@ -258,9 +258,7 @@ func (t *Tree) Ended() <-chan struct{} { return t.done }
 func (t *Tree) Hurry() {
 	t.do(func() {
 		for _, s := range t.services {
-			if s.run != nil {
-				s.send(unix.SIGKILL, true)
-			}
+			s.soon(func() { s.send(unix.SIGKILL, true) })
 		}
 	})
 }
