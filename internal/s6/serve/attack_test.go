@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -106,4 +108,37 @@ func TestAClosedDirectory(t *testing.T) {
 	if out, code := tr.tool(t, "s6-svc", "-wd", "-T", "20000", "-D", "@his"); code != 0 {
 		t.Errorf("s6-svc: code %d, %s", code, out)
 	}
+}
+
+// TestU4AFullEventDirectory: who fills the event directory of his service, with listeners who do not read what they are told
+// or with whatever he likes, has nobody else wait for it.
+func TestU4AFullEventDirectory(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := plant(t, map[string]map[string]string{"his": {"run*": "exec sleep 1000", "event/a": ""}, "other": {"run*": "exec sleep 1000"}})
+	give(t, dir+"/his")
+	for i := range 10000 {
+		must(t, os.WriteFile(fmt.Sprintf("%s/his/event/junk%d", dir, i), nil, 0o666))
+	}
+	for i := range 10000 {
+		name := fmt.Sprintf("%s/his/event/ftrig1:@%024d:%06d", dir, i, i)
+		must(t, unix.Mkfifo(name, 0o622))
+		if i%4 > 0 { // a reader of it, who does not read, or whose FIFO is full
+			f, err := os.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
+			must(t, err)
+			defer f.Close()
+			if i%4 > 1 {
+				_, _ = f.Write(make([]byte, 1<<16))
+			}
+		}
+	}
+	tr := grow(t, dir)
+	tr.up(t, "his")
+	flood := exec.Command("sh", "-c", `exec yes kuTpckduO >"$1"`, "sh", dir+"/his/supervise/control")
+	must(t, flood.Start())
+	for range 3 {
+		tr.answers(t, "other")
+	}
+	must(t, flood.Process.Kill())
+	_, _ = flood.Process.Wait()
 }

@@ -104,3 +104,55 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 	}
 	tr.until(t, "its descriptors are closed", func() bool { _, now := tr.resident(t); return now <= before+2 })
 }
+
+// goroutines is how many the tree's process has.
+func (tr *tree) goroutines(t *testing.T) (n int) {
+	t.Helper()
+	before := strings.Count(tr.said(t), " goroutines\n")
+	must(t, tr.cmd.Process.Signal(unix.SIGUSR2))
+	tr.until(t, "it tells how many goroutines it has", func() bool { return strings.Count(tr.said(t), " goroutines\n") > before })
+	lines := strings.Split(strings.TrimSpace(tr.said(t)), "\n")
+	for _, line := range lines {
+		_, _ = fmt.Sscanf(line, "%d goroutines", &n) // the last one counts
+	}
+	return n
+}
+
+// TestTwoHundredComeAndGo: services that have come and gone, those of another user too, with their loggers and pipes, leave no
+// descriptor and no goroutine behind.
+func TestTwoHundredComeAndGo(t *testing.T) {
+	t.Parallel()
+	services := map[string]map[string]string{}
+	for i := range 200 {
+		services[fmt.Sprintf(".s%d", i)] = map[string]string{
+			"run*": "echo >&5; exec sleep 1000", "notification-fd": "5", "lock-fd": "6", "finish*": "", "log/run*": "exec cat",
+		}
+	}
+	dir := plant(t, services)
+	if os.Geteuid() == 0 {
+		for i := range 100 {
+			give(t, fmt.Sprintf("%s/.s%d", dir, i))
+		}
+	}
+	tr := grow(t, dir)
+	_, descriptors := tr.resident(t)
+	goroutines := tr.goroutines(t)
+	move := func(from, to string) {
+		for i := range 200 {
+			must(t, os.Rename(fmt.Sprintf("%s/%ss%d", dir, from, i), fmt.Sprintf("%s/%ss%d", dir, to, i)))
+		}
+		if out, code := tr.tool(t, "s6-svscanctl", "-an", "@"); code != 0 {
+			t.Errorf("code %d, %s", code, out)
+		}
+	}
+	move(".", "")
+	for i := range 200 {
+		tr.until(t, "it is ready", func() bool {
+			out, _ := tr.tool(t, "s6-svstat", "-o", "up,ready", fmt.Sprintf("@s%d", i))
+			return out == "true true\n"
+		})
+	}
+	move("", ".")
+	tr.until(t, "its descriptors are closed", func() bool { _, now := tr.resident(t); return now <= descriptors+3 })
+	tr.until(t, "its goroutines have ended", func() bool { return tr.goroutines(t) <= goroutines+3 })
+}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,13 @@ func playTree(dir string) error {
 	if err != nil {
 		return err
 	}
+	count := make(chan os.Signal, 1)
+	signal.Notify(count, unix.SIGUSR2)
+	go func() {
+		for range count {
+			fmt.Printf("%d goroutines\n", runtime.NumGoroutine())
+		}
+	}()
 	fmt.Println("ready")
 	select {
 	case <-terminate:

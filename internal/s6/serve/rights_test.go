@@ -97,3 +97,28 @@ func TestRootsServiceInAnothersScanDirectory(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEventDirectoryOfRoots: who waited for a user's service before it was there, as root, has made its event directory (as
+// s6-svwait does). It comes up all the same.
+func TestAnEventDirectoryOfRoots(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := plant(t, map[string]map[string]string{"his": {"run*": "exec sleep 1000"}})
+	give(t, dir+"/his")
+	must(t, os.Mkdir(dir+"/his/event", 0o700))
+	tr := grow(t, dir)
+	tr.up(t, "his")
+	if out, code := tr.tool(t, "s6-svc", "-wr", "-T", "20000", "-k", "@his"); code != 0 {
+		t.Errorf("code %d, %s", code, out)
+	}
+}
+
+// TestALoggerWithoutAService: a logger ends with its directory also where its service could not be supervised.
+func TestALoggerWithoutAService(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, map[string]map[string]string{"web": {"run*": "exec sleep 1000", "supervise": "no directory", "log/run*": "exec cat"}})
+	tr := grow(t, dir)
+	tr.up(t, "web/log")
+	must(t, os.Rename(dir+"/web", dir+"/.web"))
+	tr.until(t, "its logger has ended", func() bool { _, code := tr.tool(t, "s6-svok", "@.web/log"); return code == 1 })
+}

@@ -190,8 +190,10 @@ func (t *Tree) scan(itself bool) {
 		t.found(e, itself)
 	}
 	for id, sl := range t.slots {
-		if !sl.active && sl.empty() {
+		if !sl.active && sl.parts[0] == nil { // its logger gets nothing more
 			sl.letGo()
+		}
+		if !sl.active && sl.empty() {
 			delete(t.slots, id)
 		}
 	}

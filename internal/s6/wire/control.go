@@ -148,6 +148,9 @@ func (d *Dir) supervise() (*Seat, error) {
 	events, err := d.enter(eventDir)
 	if err == nil {
 		err = (&Fifodir{events}).Clean()
+		if errors.Is(err, unix.EACCES) {
+			err = nil // s6-svwait has made it, for another user: what is in it is not the caller's to remove
+		}
 		_ = events.Close()
 	}
 	if err == nil {

@@ -22,6 +22,8 @@ const (
 	// maxListeners is how many FIFOs one notification reaches. A directory in which anybody may listen must not
 	// hold its supervisor up for as long as he likes.
 	maxListeners = 4096
+	// maxNames is how many names of such a directory are looked at, for the same reason.
+	maxNames = 4 * maxListeners
 	// listenerMode lets a supervisor that is not root reach the listener of another user.
 	listenerMode = 0o622
 )
@@ -244,7 +246,7 @@ func (f *Fifodir) remove(name string) error {
 	return err
 }
 
-// Clean removes the FIFOs that have no reader. (s6 2.11 compares with a wrong length here and removes none.)
+// Clean removes the FIFOs that have no reader, among so many names as a notification looks at. (s6 2.11 compares with a wrong length here and removes none.)
 func (f *Fifodir) Clean() error {
 	var failed error
 	err := f.each(-1, func(name string) {
@@ -261,7 +263,7 @@ func (f *Fifodir) Clean() error {
 	return nil
 }
 
-// each visits the names that listeners have, up to a number of them, or all where it is negative.
+// each visits the names that listeners have, up to a number of them, or all where it is negative, among the first maxNames.
 func (f *Fifodir) each(most int, visit func(name string)) error {
 	fd, err := openat(f.dir.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -269,7 +271,7 @@ func (f *Fifodir) each(most int, visit func(name string)) error {
 	}
 	list := os.NewFile(uintptr(fd), f.dir.Path())
 	defer list.Close()
-	for {
+	for range maxNames / 256 {
 		names, err := list.Readdirnames(256)
 		for _, name := range names {
 			if len(name) != listenerName || !strings.HasPrefix(name, listenerPrefix) {
@@ -288,4 +290,5 @@ func (f *Fifodir) each(most int, visit func(name string)) error {
 			return err
 		}
 	}
+	return nil
 }

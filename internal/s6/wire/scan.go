@@ -23,12 +23,16 @@ type Entry struct {
 // CatchAll is the name of the service that s6-svscan takes for a logger of everything. It has no logger of its own.
 const CatchAll = "s6-svscan-log"
 
+// maxEntries is how many names a scan directory may have.
+const maxEntries = 1 << 16
+
 // maxName is how long a service's name may be, by default.
 const maxName = 251
 
 // Scan lists the services of a scan directory, in the order of the directory, and what s6-svscan would warn of. A name
 // that begins with a dot is none, nor is what is no directory. Of two names of one directory the first counts. Where
-// something could not be looked at, again is set: s6-svscan looks again after some seconds. Symlinks in a directory of
+// something could not be looked at, again is set: s6-svscan looks again after some seconds. It is an error where there are more
+// than 65536 names. Symlinks in a directory of
 // In are followed here, as only the type and identity of what they lead to is asked; to open one is In's owner's affair.
 func (d *Dir) Scan(v Version) (entries []Entry, warnings []string, again bool, err error) {
 	fd, err := openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -38,8 +42,11 @@ func (d *Dir) Scan(v Version) (entries []Entry, warnings []string, again bool, e
 	list := os.NewFile(uintptr(fd), d.Path())
 	defer list.Close()
 	seen := map[Identity]bool{}
-	for {
+	for found := 0; ; {
 		names, err := list.Readdirnames(256)
+		if found += len(names); found > maxEntries {
+			return nil, nil, false, fmt.Errorf("cannot scan %s: there are more than %d names in it", d.Path(), maxEntries)
+		}
 		for _, name := range names {
 			if name[0] == '.' {
 				continue
