@@ -96,6 +96,28 @@ func TestU4ALeaseOnHisRun(t *testing.T) {
 	tr.answers(t, "other")
 }
 
+// TestU4AScanDirectoryFullOfNames: more names than anybody's services have are not even listed: those that there are go on, and
+// when it has been tidied up, new ones are taken up again.
+func TestU4AScanDirectoryFullOfNames(t *testing.T) {
+	t.Parallel()
+	dir := plant(t, map[string]map[string]string{"web": {"run*": "exec sleep 1000"}, ".new": {"run*": "exec sleep 1000"}})
+	tr := grow(t, dir)
+	tr.up(t, "web")
+	for i := range 1<<16 + 1 {
+		must(t, os.Symlink("nowhere", fmt.Sprintf("%s/.n%d", dir, i)))
+	}
+	must(t, os.Rename(dir+"/.new", dir+"/new"))
+	if out, code := tr.tool(t, "s6-svscanctl", "-an", "@"); code != 0 {
+		t.Errorf("code %d, %s", code, out)
+	}
+	tr.until(t, "it is said", func() bool { return strings.Contains(tr.said(t), "there are more than 65536 names in it") })
+	tr.answers(t, "web")
+	for i := range 1<<16 + 1 {
+		must(t, os.Remove(fmt.Sprintf("%s/.n%d", dir, i)))
+	}
+	tr.up(t, "new")
+}
+
 // TestAClosedDirectory: a service directory that only its owner may enter is like any other.
 func TestAClosedDirectory(t *testing.T) {
 	t.Parallel()

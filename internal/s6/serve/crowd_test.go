@@ -87,6 +87,16 @@ func TestU4TenThousandDirectories(t *testing.T) {
 	}
 }
 
+// TestU4ServicesLeavePintleItsDescriptors: however few descriptors pintle may have, a user's services do not take the last one.
+func TestU4ServicesLeavePintleItsDescriptors(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[uint64]int{0: 0, 256: 7, 1024: 28, 4096: 170, 20000: 1000, 1 << 20: 1000, ^uint64(0): 1000} {
+		if got := most(limit); got != want {
+			t.Errorf("of %d descriptors: %d services, want %d", limit, got, want)
+		}
+	}
+}
+
 // TestWhatIsGoneIsForgotten: services that come and go under ever new names leave nothing behind in pintle.
 func TestWhatIsGoneIsForgotten(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"golang.org/x/sys/unix"
 )
 
 // Who owns a scan directory may put there what he likes, and write to FIFOs as fast as he can. This file keeps that from
@@ -12,9 +14,26 @@ import (
 const (
 	// mostServices is how many services, each with its logger, a tree has. (s6-svscan has 500 of either, or 1000.)
 	mostServices = 1000
+	// descriptors is how many of pintle's a service with a logger may take, and spare how many are left for all else.
+	descriptors, spare = 18, 1024
 	// mostWarnings is how many of a scan are said.
 	mostWarnings = 16
 )
+
+// most is how many services a tree has where pintle may have so many descriptors.
+func most(limit uint64) int {
+	left := limit - min(spare, limit/2)
+	return int(min(mostServices, left/descriptors))
+}
+
+// descriptorLimit is how many descriptors pintle may have.
+func descriptorLimit() uint64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return spare
+	}
+	return limit.Cur
+}
 
 // doAndWait has the loop do something, and waits for that: who listens at a FIFO takes no more from it until then.
 func (t *Tree) doAndWait(what func()) {

@@ -82,8 +82,8 @@ func (t *Tree) found(e wire.Entry, itself bool) {
 		if itself && t.unsettled(e) {
 			return
 		}
-		if len(t.slots) >= mostServices {
-			t.warn(fmt.Sprintf("%s: there are more services than %d, which are not supervised", t.o.Directory, mostServices))
+		if len(t.slots) >= t.most {
+			t.warn(fmt.Sprintf("%s: there are more services than %d, which are not supervised", t.o.Directory, t.most))
 			return
 		}
 		var err error

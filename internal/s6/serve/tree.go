@@ -42,6 +42,7 @@ type Options struct {
 // Tree is a scan directory whose services pintle supervises, in s6-svscan's place.
 type Tree struct {
 	o     Options
+	most  int // how many services it may have
 	owner owner
 	dir   *wire.Dir
 	seat  *wire.Seat
@@ -65,7 +66,7 @@ type Tree struct {
 
 // Open begins to supervise what is in a scan directory.
 func Open(o Options) (*Tree, error) {
-	t := &Tree{o: o, relay: relay.New(), bell: make(chan struct{}, 1), done: make(chan struct{}), services: map[string]*service{}, slots: map[wire.Identity]*slot{}}
+	t := &Tree{o: o, most: most(descriptorLimit()), relay: relay.New(), bell: make(chan struct{}, 1), done: make(chan struct{}), services: map[string]*service{}, slots: map[wire.Identity]*slot{}}
 	dir, who, err := t.enterScan()
 	if err != nil {
 		return nil, err
