@@ -22,6 +22,9 @@ type Command struct {
 	Env []string
 	// Dir is its working directory; empty for pintle's own.
 	Dir string
+	// In is its working directory instead, held open (O_PATH): that one, whatever has its path by now. Dir is then what it is called
+	// in errors.
+	In *os.File
 	// Identity is who it runs as; nil for pintle's own.
 	Identity *Identity
 	// Files are its standard input, output and error; nil for /dev/null. It gets no other descriptor but More.
@@ -130,6 +133,9 @@ func (k *Kernel) Start(c Command, h Hooks) (run *Run, err error) {
 	}
 
 	attr.Dir = c.Dir
+	if c.In != nil {
+		attr.Dir = fmt.Sprintf("/proc/self/fd/%d", c.In.Fd()) // the child's own, which has it until it executes something
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := r.fork(c.Path, c.Args, attr); err != nil {

@@ -39,6 +39,8 @@ type step struct {
 	Attributes unit.Attributes
 	// Channel is the descriptor on which a step that fails says why. It closes when the program is executed.
 	Channel int
+	// In is the descriptor of its working directory; 0 where that has a path.
+	In int
 }
 
 // needsStep tells whether the command is executed by way of the exec step.
@@ -46,9 +48,11 @@ func (c *Command) needsStep() bool {
 	return c.Terminal || !c.Attributes.IsZero() || c.switches()
 }
 
-// stepChannel is a descriptor that the program itself does not get.
-func (c *Command) stepChannel() int {
-	n := 3
+// stepChannel is a descriptor that the program itself does not get, and stepIn another one.
+func (c *Command) stepChannel() int { return c.unused(3) }
+func (c *Command) stepIn() int      { return c.unused(c.stepChannel() + 1) }
+
+func (c *Command) unused(n int) int {
 	for c.More[n] != nil {
 		n++
 	}
@@ -59,6 +63,9 @@ func (c *Command) stepArgs() ([]string, error) {
 	s := step{Terminal: c.Terminal, Attributes: c.Attributes, Channel: c.stepChannel()}
 	if c.switches() {
 		s.Identity = c.Identity
+	}
+	if c.In != nil {
+		s.In = c.stepIn()
 	}
 	text, err := json.Marshal(s)
 	return append([]string{execStepName, string(text), c.Dir, c.Path}, c.Args...), err
@@ -114,10 +121,15 @@ func (s *step) execute(dir, path string, args []string) *ExecError {
 		return execError(126, "%w", err)
 	}
 	c := Command{Path: path, Dir: dir, Identity: s.Identity}
-	if dir != "" {
-		if err := os.Chdir(dir); err != nil {
-			return diagnose(c, err)
-		}
+	switch {
+	case s.In != 0:
+		unix.CloseOnExec(s.In)
+		err = unix.Fchdir(s.In)
+	case dir != "":
+		err = os.Chdir(dir)
+	}
+	if err != nil {
+		return diagnose(c, err)
 	}
 	return diagnose(c, syscall.Exec(path, args, os.Environ()))
 }
@@ -157,6 +169,9 @@ func (r *Run) startByStep(c Command, attr *syscall.ProcAttr) error {
 	}
 	defer said.Close()
 	attr.Files = descriptor(attr.Files, c.stepChannel(), say)
+	if c.In != nil {
+		attr.Files = descriptor(attr.Files, c.stepIn(), c.In)
+	}
 	p := &pending{said: said, gone: make(chan struct{})}
 	r.k.mu.Lock()
 	r.step = p

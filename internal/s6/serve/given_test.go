@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestU4WhatIsGivenAwayLater: who a service runs as is judged before each start of its run and its finish. What root gives away,
@@ -110,6 +113,33 @@ func TestWhatIsTakenBackLater(t *testing.T) {
 	must(t, os.Chmod(dir+"/web", 0o755))
 	tr.until(t, "it runs as root", func() bool { return strings.Contains(tr.said(t), "| run is 0\n") })
 	tr.up(t, "web")
+}
+
+// TestU5AnotherInThePlaceOfHisDirectory: a service runs in its own directory, also when that is gone and another user has made one
+// where it was.
+func TestU5AnotherInThePlaceOfHisDirectory(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := plant(t, map[string]map[string]string{".all/web": {"run*": "echo his; exec sleep 1000"}})
+	give(t, dir+"/.all/web")
+	must(t, os.Chmod(dir+"/.all", 0o777|os.ModeSticky))
+	must(t, os.Symlink(dir+"/.all/web", dir+"/web"))
+	tr := grow(t, dir)
+	tr.until(t, "it runs", func() bool { return strings.Contains(tr.said(t), "web | his\n") })
+	must(t, os.RemoveAll(dir+"/.all/web"))
+	for _, place := range []string{"/.all/web", "/.all/web (deleted)"} {
+		must(t, os.Mkdir(dir+place, 0o755))
+		must(t, os.WriteFile(dir+place+"/run", []byte("#!/bin/sh\necho not his, as $(id -u)\n"), 0o755))
+		must(t, os.Lchown(dir+place, stranger+1, stranger+1))
+	}
+	pid, _, _ := strings.Cut(strings.SplitAfter(tr.said(t), "started (pid ")[1], ")")
+	number, err := strconv.Atoi(pid)
+	must(t, err)
+	must(t, unix.Kill(number, unix.SIGKILL))
+	tr.until(t, "it can't be started", func() bool { return strings.Contains(tr.said(t), "cannot execute") })
+	if strings.Contains(tr.said(t), "not his") {
+		t.Errorf("it runs another one's:\n%s", tr.said(t))
+	}
 }
 
 // TestWhoWritesSeveral: of what several users can write nothing is run, as who of them is meant.

@@ -423,7 +423,7 @@ func (s *service) place() string {
 // is called by now.
 func (s *service) command(script, arg0 string, args []string) process.Command {
 	return process.Command{
-		Path: "./" + script, Args: append([]string{arg0}, args...), Dir: s.place(),
+		Path: "./" + script, Args: append([]string{arg0}, args...), Dir: s.place(), In: s.dir.File(),
 		Env: s.tree.environment(s.owner), Identity: s.owner.identity, Unit: s.unit, Number: s.number,
 	}
 }

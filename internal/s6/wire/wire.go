@@ -109,6 +109,9 @@ func (d *Dir) Stat(name string) (unix.Stat_t, error) {
 	return st, err
 }
 
+// File is the directory itself, which stays d's to close.
+func (d *Dir) File() *os.File { return d.f }
+
 // Descriptor is the directory's, as long as it is open.
 func (d *Dir) Descriptor() int { return d.fd() }
 
