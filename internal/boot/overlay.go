@@ -18,9 +18,10 @@ import (
 const overlayDirectory = "/run/s6"
 
 // layOverlay makes it. With s6-overlay everybody may read the environment; here only pintle's user and the group of who owns
-// the services may, as there are secrets in many a container's.
-func layOverlay(rule *config.S6, owner *process.Identity, environ []string) error {
-	dir, err := trust.OpenDir(overlayDirectory, os.Geteuid(), 0o755)
+// the services may, as there are secrets in many a container's; and nobody else may write there, who could have pintle write to any
+// file.
+func layOverlay(directory string, rule *config.S6, owner *process.Identity, environ []string) error {
+	dir, err := trust.OpenDir(directory, os.Geteuid(), 0o755)
 	if err != nil {
 		return err
 	}

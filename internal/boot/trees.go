@@ -46,7 +46,7 @@ func (c *container) openTrees(environ []string) {
 		c.fixed = append(c.fixed, engine.Conditionf(engine.ScanDirectoryMissing, "cannot scan %s: %v", strings.Join(rule.Scan, ", "), err))
 		return
 	}
-	if err := layOverlay(&rule, owner, environ); err != nil {
+	if err := layOverlay(overlayDirectory, &rule, owner, environ); err != nil {
 		c.say.log.Warn(err.Error())
 	}
 	c.trees.ended = make(chan struct{})
@@ -98,7 +98,7 @@ func makeScanDirectory(directory string, owner *process.Identity) error {
 	dir, err := trust.Reach(directory, os.Geteuid(), func(parent int, name, _ string, last bool) error {
 		err := unix.Mkdirat(parent, name, 0o755)
 		if err == nil && last {
-			err = unix.Fchownat(parent, name, owner.UID, owner.GID, unix.AT_SYMLINK_NOFOLLOW)
+			err = giveMade(parent, name, owner)
 		}
 		if err == unix.EEXIST {
 			return nil
@@ -109,6 +109,23 @@ func makeScanDirectory(directory string, owner *process.Identity) error {
 		return err
 	}
 	return dir.Close()
+}
+
+// giveMade gives a directory that was just made to its owner. Who may write its parent may have put another file there since.
+func giveMade(parent int, name string, owner *process.Identity) error {
+	fd, err := unix.Openat(parent, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s was exchanged meanwhile", name)
+	}
+	return unix.Fchownat(fd, "", owner.UID, owner.GID, unix.AT_EMPTY_PATH)
 }
 
 // declares tells whether the configuration has a unit of that name.

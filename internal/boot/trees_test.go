@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/config"
+	"pintle/internal/process"
 )
 
 // serviceDirectory makes one of s6's.
@@ -84,6 +87,38 @@ func TestScanDirectory(t *testing.T) {
 	p.term(t)
 	if code := p.code(t); code != 0 || strings.Contains(p.stderr.String(), "wrong") {
 		t.Errorf("code %d\n%s", code, &p.stderr)
+	}
+}
+
+// The container's environment is laid only where nobody else could have put symlinks.
+func TestTheEnvironmentIsLaidWhereNobodyElseWrites(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: it takes root to give a directory away")
+	}
+	owner := &process.Identity{UID: 10000, GID: 10000}
+	for what, change := range map[string]func(dir string) error{
+		"the directory is another's":   func(dir string) error { return os.Chown(dir+"/s6/container_environment", 10000, 10000) },
+		"the one above is another's":   func(dir string) error { return os.Chown(dir+"/s6", 10000, 10000) },
+		"everybody may write it":       func(dir string) error { return os.Chmod(dir+"/s6/container_environment", 0o1777) },
+		"everybody may write above it": func(dir string) error { return os.Chmod(dir+"/s6", 0o777) },
+	} {
+		dir := scanDirectory(t)
+		if err := os.MkdirAll(dir+"/s6/container_environment", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(dir+"/secret", dir+"/s6/container_environment/A"); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := layOverlay(dir+"/s6", &config.S6{Environment: true}, owner, []string{"A=1"}); err == nil {
+			t.Errorf("%s: it was laid", what)
+		}
+		if _, err := os.Stat(dir + "/secret"); err == nil {
+			t.Errorf("%s: what a symlink leads to was written", what)
+		}
 	}
 }
 
