@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -116,7 +115,7 @@ func (w *writers) scripts(stat func(script string) (unix.Stat_t, error)) error {
 	for _, script := range []string{"run", "finish"} {
 		st, err := stat(script)
 		switch {
-		case isNotExist(err):
+		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
 			return fmt.Errorf("cannot run %s: %s: %w", w.path, script, err)
@@ -157,10 +156,6 @@ func (s *service) adopt() error {
 	}
 	s.owner = who // its groups may be others
 	return nil
-}
-
-func isNotExist(err error) bool {
-	return err == unix.ENOENT || os.IsNotExist(err) || err == fs.ErrNotExist
 }
 
 // identify is the owner of that uid.
