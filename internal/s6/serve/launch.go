@@ -44,7 +44,7 @@ func (s *service) command(script, arg0 string, args []string) process.Command {
 func (s *service) launch(c process.Command, begun func(*process.Run, error) []deed, ended func(*process.Run, unit.Exit)) []deed {
 	lent, outRead, errRead, err := s.connect(&c)
 	if err != nil {
-		closeAll(slices.Collect(maps.Values(c.More))...)
+		closeAll(given(&c)...)
 		return begun(nil, err)
 	}
 	journal, number := s.tree.o.Logs.Journal(s.unit), s.number
@@ -81,22 +81,38 @@ func (s *service) launch(c process.Command, begun func(*process.Run, error) []de
 	return nil
 }
 
-// connect gives a command its input and output. What is lent to it is the command's own once it has been executed.
+// given are the files that a command has already.
+func given(c *process.Command) []*os.File {
+	files := slices.Collect(maps.Values(c.More))
+	for _, f := range c.Files {
+		if f != nil {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// connect gives a command the input and output that it has not. What is lent to it is the command's own once it has been
+// executed.
 func (s *service) connect(c *process.Command) (lent []*os.File, outRead, errRead *os.File, err error) {
-	lent = slices.Collect(maps.Values(c.More))
-	if errRead, c.Files[2], err = process.Pipe(); err != nil {
+	lent = given(c)
+	errRead, errWrite, err := process.Pipe()
+	if err != nil {
 		return nil, nil, nil, err
 	}
-	lent = append(lent, c.Files[2])
+	lent = append(lent, errWrite)
+	if c.Files[2] == nil {
+		c.Files[2] = errWrite
+	}
 	switch {
-	case s.pipe != nil && s.logger:
+	case s.pipe != nil && s.logger && c.Files[0] == nil:
 		c.Files[0] = s.pipe.file
-	case s.pipe != nil:
+	case s.pipe != nil && !s.logger && c.Files[1] == nil:
 		c.Files[1] = s.pipe.file
 	}
 	if c.Files[1] == nil {
 		if outRead, c.Files[1], err = process.Pipe(); err != nil {
-			closeAll(errRead, c.Files[2]) // nothing was written
+			closeAll(errRead, errWrite) // nothing was written
 			return nil, nil, nil, err
 		}
 		lent = append(lent, c.Files[1])
@@ -172,12 +188,16 @@ func (s *service) giveReady(c *process.Command) (*os.File, error) {
 	switch {
 	case fd < 0:
 		return nil, nil
-	case fd < 3 || fd > process.MaxFD:
-		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 3 to %d", fd, process.MaxFD))
+	case fd > process.MaxFD:
+		s.say(fmt.Sprintf("cannot use notification-fd: %d is none of 0 to %d", fd, process.MaxFD))
 		return nil, nil
 	}
 	read, write, err := process.Pipe()
-	if err == nil {
+	switch {
+	case err != nil:
+	case fd < len(c.Files):
+		c.Files[fd] = write
+	default:
 		c.More[fd] = write
 	}
 	return read, err

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -275,7 +274,7 @@ func (s *service) start(now time.Time) []deed {
 		err = s.giveLock(&c)
 	}
 	if err != nil {
-		closeAll(append(slices.Collect(maps.Values(c.More)), ready)...)
+		closeAll(append(given(&c), ready)...)
 		s.fail(fmt.Errorf("cannot start it: %w", err))
 		if err == errLocked {
 			s.m.wake(now.Add(restartDelay))
