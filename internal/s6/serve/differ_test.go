@@ -3,12 +3,14 @@ package serve
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"pintle/internal/s6/tools"
 )
 
 // A scene is what happens to a scan directory: the files at its beginning, and the lines that are played (see side.step).
@@ -24,26 +26,32 @@ type scene struct {
 
 type files map[string]string
 
-// TestTheSameAsDebians: whatever happens to a scan directory, pintle does what s6-svscan and s6-supervise do: the same events,
-// states, exit codes, tallies, arguments of finish and files, but for the differences that differences.md lists, each of
-// which is there.
+// casts are who plays a scene: whose tree it is, and whose tools ask it.
+var casts = [...]cast{{"s6", "s6"}, {"s6", "pintle"}, {"pintle", "s6"}, {"pintle", "pintle"}}
+
+type cast struct{ tree, tools string }
+
+// TestTheSameAsDebians: whatever happens to a scan directory, pintle does what s6-svscan and s6-supervise do, and its tools
+// what s6's do with either: the same events, states, exit codes, tallies, arguments of finish and files, but for the
+// differences that differences.md lists, each of which is there.
 func TestTheSameAsDebians(t *testing.T) {
 	t.Parallel()
-	self, err := os.Executable()
-	must(t, err)
+	for _, program := range []string{svscan, "/usr/bin/s6-svc"} {
+		if _, err := os.Stat(program); err != nil {
+			t.Skipf("s6 is not installed here: %v", err)
+		}
+	}
+	links := linkTools(t)
 	all := scenes()
-	differ := make([][]difference, len(all))
-	errs := make([]error, len(all))
-	free := make(chan struct{}, 10) // so many at the same time
+	results := make([]result, len(all))
+	free := make(chan struct{}, 16) // so many at the same time: they mostly wait
 	var done sync.WaitGroup
 	for i, sc := range all {
 		done.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			begun := time.Now()
-			defer func() { t.Logf("%s: %v", sc.name, time.Since(begun)) }()
 			for range 3 {
-				if differ[i], errs[i] = sc.play(self); len(differ[i]) == 0 || !sc.timed {
+				if results[i] = sc.play(links); len(results[i].differ) == 0 || !sc.timed {
 					return
 				}
 			}
@@ -52,89 +60,130 @@ func TestTheSameAsDebians(t *testing.T) {
 	done.Wait()
 	listed := readDifferences(t)
 	for i, sc := range all {
-		if errs[i] != nil {
-			t.Errorf("%s: %v", sc.name, errs[i])
+		r := results[i]
+		if r.err != nil {
+			t.Errorf("%s: %v", sc.name, r.err)
 		}
-		for _, d := range differ[i] {
-			if at := slices.IndexFunc(listed, func(l string) bool { return l == sc.name+": "+d.step }); at >= 0 {
+		unlisted := false
+		for _, d := range r.differ {
+			if at := slices.Index(listed, d.key); at >= 0 {
 				listed = slices.Delete(listed, at, at+1)
 				continue
 			}
-			t.Errorf("%s: %s:\n s6:     %s\n pintle: %s", sc.name, d.step, d.s6, d.pintle)
+			unlisted = true
+			t.Errorf("%s: %s", d.key, d.got)
+		}
+		if unlisted || r.err != nil {
+			t.Log(r.said)
 		}
 	}
 	for _, l := range listed {
 		t.Errorf("differences.md lists what is no difference: %s", l)
 	}
-	t.Logf("%d scenes", len(all))
 }
 
-// A difference is a step of a scene of which something else came.
-type difference struct{ step, s6, pintle string }
+// linkDir is the directory of the links: what is called by one is never the tests.
+const linkDir = "tools"
 
-// play has both sides play the scene at the same time.
-func (sc scene) play(self string) (list []difference, err error) {
-	var sides [2]*side
-	for i, who := range []string{"s6", "pintle"} {
-		command := "/usr/bin/s6-svscan"
-		if who == "pintle" {
-			command = self
-		}
-		s, err := stage(who, command, sc.files, sc.deaf)
+// linkTools makes the links by whose names this program is pintle's tools.
+func linkTools(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	dir := filepath.Join(t.TempDir(), linkDir)
+	must(t, os.Mkdir(dir, 0o755))
+	for _, name := range tools.Names() {
+		must(t, os.Symlink(self, filepath.Join(dir, name)))
+	}
+	return dir
+}
+
+// A result is what came of a scene.
+type result struct {
+	differ []difference
+	err    error
+	said   string // what the trees said, for who wants to know why
+}
+
+// A difference is a step of a scene of which something else came. The key is "scene: step" where the trees differ, and
+// "tools: scene: step" where tools that were asked of the same tree do.
+type difference struct{ key, got string }
+
+// play has everybody play the scene at the same time.
+func (sc scene) play(links string) (r result) {
+	var sides [len(casts)]*side
+	for i, c := range casts {
+		s, err := stage(c, links, sc.files, sc.deaf)
 		if s != nil {
 			defer s.leave()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", who, err)
+			r.err = fmt.Errorf("%v: %w", c, err)
+			return r
 		}
 		sides[i] = s
 	}
-	var both sync.WaitGroup
-	meet := newMeeting()
+	var all sync.WaitGroup
+	meet := newMeeting(len(sides))
 	for _, s := range sides {
 		s.meet = meet.come
-		both.Go(func() {
+		all.Go(func() {
 			defer meet.leave()
 			s.play(sc.script)
 		})
 	}
-	both.Wait()
+	all.Wait()
 	for _, step := range sides[0].vain {
-		if slices.Contains(sides[1].vain, step) {
-			err = fmt.Errorf("the scene is wrong: both sides waited in vain: %s: %s", step, strings.Join(sides[0].notes, "; "))
+		if !slices.ContainsFunc(sides[1:], func(s *side) bool { return !slices.Contains(s.vain, step) }) {
+			r.err = fmt.Errorf("the scene is wrong: everybody waited in vain: %s: %s", step, strings.Join(sides[0].notes, "; "))
 		}
 	}
-	return compare(sides[0].notes, sides[1].notes), err
+	var notes [len(casts)][]string
+	for i, s := range sides {
+		notes[i] = s.notes
+		said, _ := os.ReadFile(s.out.Name())
+		r.said += fmt.Sprintf("%s: tree of %v: %s\n", sc.name, casts[i], said)
+	}
+	r.differ = sc.compare(notes)
+	return r
 }
 
-// compare compares the notes of two sides. They have the same steps, as both play the same.
-func compare(s6, pintle []string) (list []difference) {
-	split := func(notes []string, i int) (step, got string) {
-		if i < len(notes) {
-			step, got, _ = strings.Cut(notes[i], " → ")
+// compare compares everybody's notes. They have the same steps, as all play the same.
+func (sc scene) compare(notes [len(casts)][]string) (list []difference) {
+	for i := range slices.MaxFunc(notes[:], func(a, b []string) int { return len(a) - len(b) }) {
+		var step string
+		var got [len(casts)]string
+		for k, n := range notes {
+			if i < len(n) {
+				step, got[k], _ = strings.Cut(n[i], " → ")
+				got[k] = step + " → " + got[k]
+			}
 		}
-		return step, got
-	}
-	for i := range max(len(s6), len(pintle)) {
-		step, a := split(s6, i)
-		other, b := split(pintle, i)
-		if a != b || step != other {
-			list = append(list, difference{max(step, other), a, b})
+		key := sc.name + ": " + step
+		if trees := got[0] != got[2] || got[1] != got[3]; trees {
+			list = append(list, difference{key, fmt.Sprintf("\n s6:     %s\n pintle: %s", got[0], got[2])})
+		}
+		for _, k := range []int{0, 2} {
+			if got[k] != got[k+1] {
+				list = append(list, difference{"tools: " + key, fmt.Sprintf("\n s6's tools, %s's tree:     %s\n pintle's tools, the same: %s", casts[k].tree, got[k], got[k+1])})
+				break
+			}
 		}
 	}
 	return list
 }
 
-// A meeting is where each of two waits for the other.
+// A meeting is where some wait for each other.
 type meeting struct {
 	mu      sync.Mutex
 	changed *sync.Cond
+	of      int
 	there   int // who came, in all
 	left    bool
 }
 
-func newMeeting() *meeting {
-	m := new(meeting)
+func newMeeting(of int) *meeting {
+	m := &meeting{of: of}
 	m.changed = sync.NewCond(&m.mu)
 	return m
 }
@@ -144,7 +193,7 @@ func (m *meeting) come() {
 	defer m.mu.Unlock()
 	m.there++
 	m.changed.Broadcast()
-	for until := (m.there + 1) / 2 * 2; m.there < until && !m.left; {
+	for until := (m.there + m.of - 1) / m.of * m.of; m.there < until && !m.left; {
 		m.changed.Wait()
 	}
 }
@@ -158,7 +207,7 @@ func (m *meeting) leave() {
 
 var listedLine = regexp.MustCompile("(?m)^- `(.+)`$")
 
-// readDifferences reads which steps of which scenes are to differ: the lines "- `scene: step`".
+// readDifferences reads which steps of which scenes are to differ: the lines "- `key`" (see difference).
 func readDifferences(t *testing.T) (list []string) {
 	t.Helper()
 	text, err := os.ReadFile("differences.md")

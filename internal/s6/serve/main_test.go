@@ -18,13 +18,18 @@ import (
 	"pintle/internal/account"
 	"pintle/internal/logs"
 	"pintle/internal/process"
+	"pintle/internal/s6/tools"
 	"pintle/internal/s6/wire"
 )
 
 const treeVariable = "PINTLE_SERVE_TEST_TREE"
 
-// TestMain is the tests, or a tree: one process reaps all its children, so that a test and its tree are two.
+// TestMain is the tests, or a tool of s6's by its name, or a tree: one process reaps all its children, so that a test and its
+// tree are two.
 func TestMain(m *testing.M) {
+	if code, found := tools.Run(os.Args); found {
+		os.Exit(code)
+	}
 	if process.IsExecStep(os.Args) {
 		os.Exit(process.ExecStep(os.Args, os.Stderr))
 	}
@@ -34,6 +39,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	if filepath.Base(filepath.Dir(os.Args[0])) == linkDir {
+		fmt.Fprintln(os.Stderr, "there is no such tool:", os.Args)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
@@ -50,7 +59,7 @@ func playTree(dir string) error {
 	book := logs.NewBook(logs.Options{Console: os.Stdout})
 	t, err := Open(Options{
 		Directory: dir, Version: wire.Default, Self: os.Geteuid(), Kernel: kernel, Accounts: account.Database{Passwd: "/etc/passwd", Group: "/etc/group"},
-		Environ: []string{"PATH=/usr/bin:/bin"}, Logs: book, Log: log, Now: time.Now,
+		Environ: []string{"PATH=" + os.Getenv("PATH")}, Logs: book, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return err

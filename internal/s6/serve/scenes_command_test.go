@@ -15,11 +15,8 @@ func commandScenes() (list []scene) {
 	)
 	for _, c := range []string{"o", "u", "U"} {
 		list = append(list, scene{name: "while it is down: " + c, files: files{"a/run*": asleep, "a/down": ""},
-			script: fmt.Sprintf("hear a s\ns6-svc -%s @a\nhear a u\nstat a\nshow a/down\ns6-svc -k @a\nhear a dD\nstat a\nflags a %s", c,
-				map[string]string{"o": "8", "u": "12", "U": "12"}[c]) + map[string]string{"o": ""}[c]})
-		if c != "o" {
-			list[len(list)-1].script += "\nhear a u"
-		}
+			script: fmt.Sprintf("hear a s\ns6-svc -%s @a\nhear a u\nstat a\nshow a/down\ns6-svc -k @a\nhear a dD\n", c) +
+				map[string]string{"o": "flags a 8\n", "u": "hear a u\nflags a 4\n", "U": "hear a u\nflags a 4\n"}[c] + "stat a"})
 	}
 	for _, c := range []string{"O", "Q", "d", "D"} {
 		list = append(list, scene{name: "while it is down: " + c, files: files{"a/run*": asleep, "a/finish*": "exit 125", "b/run*": asleep, "b/down": ""},

@@ -1,7 +1,5 @@
 package serve
 
-import "fmt"
-
 // tells is a finish that keeps its arguments.
 const tells = `echo "$0 $# $@" >> args`
 
@@ -9,34 +7,32 @@ const tells = `echo "$0 $# $@" >> args`
 func lifeScenes() (list []scene) {
 	for _, end := range []string{"exit 0", "exit 1", "exit 100", "exit 111", "exit 125", "exit 127", "exit 255", "kill -KILL $$", "kill -SEGV $$", "kill -ABRT $$", "kill -HUP $$", "kill -RTMIN $$"} {
 		list = append(list,
-			scene{name: end + ", with a finish", files: files{"a/run*": once(end), "a/finish*": tells},
-				script: "hear a sudD\nstat a\nflags a 12\nhear a u\nshow a/args\ntally a\nstat a\nflags a 4"},
+			scene{name: end + ", with a finish", files: files{"a/run*": crash(end), "a/finish*": tells},
+				script: "hear a sudD\nstat a\nflags a 12\nshow a/args\ns6-svdt @a\ntally a\n" + back + "stat a"},
 			scene{name: end + ", without a finish", files: files{"a/run*": once(end), "a/down": ""},
-				script: "hear a s\ns6-svc -o @a\nhear a udD\nstat a\nflags a 8\ntally a\ns6-svdt -n 1 /nonexistent\ns6-svc -u @a\nhear a u\nflags a 4"},
+				script: "hear a s\ns6-svc -o @a\nhear a udD\nstat a\nflags a 8\ntally a\ns6-svdt @a\ns6-svc -u @a\nhear a u\nflags a 4"},
 		)
 	}
 	for _, end := range []string{"exit 0", "exit 1", "exit 100", "exit 111", "exit 126", "exit 127", "kill -KILL $$", "exit 125"} {
-		script := "hear a sud%s\nflags a %s\nstat a\nshow a/down\ntally a\ns6-svc -u @a\nhear a u\nflags a 4"
+		script := "hear a sudD\nflags a 12\n"
 		if end == "exit 125" {
-			script = fmt.Sprintf(script, "OD", "8")
-		} else {
-			script = fmt.Sprintf("hear a sud%s\nflags a %s\nstat a\ntally a\nhear a u\nflags a 4", "D", "12")
+			script = "hear a sudOD\nflags a 8\n"
 		}
-		list = append(list, scene{name: "finish ends: " + end, files: files{"a/run*": once("exit 7"), "a/finish*": end}, script: script})
+		list = append(list, scene{name: "finish ends: " + end, files: files{"a/run*": crash("exit 7"), "a/finish*": end}, script: script + "stat a\nshow a/down\ntally a\n" + back})
 	}
-	const after = "hear a sudD\nflags a 12\nstat a\nhear a u\nflags a 4\nlist a"
+	const after = "hear a sudD\nflags a 12\nstat a\n" + back + "list a"
 	list = append(list,
 		scene{name: "finish ends with 125, and it was to end anyway", files: files{"a/run*": asleep, "a/finish*": "exit 125"},
 			script: "hear a su\ns6-svc -xd @a\nhear a dODxsu\nflags a 4"},
-		scene{name: "finish is not executable", files: files{"a/run*": once("exit 7"), "a/finish": "#!/bin/sh\n"}, script: after},
-		scene{name: "finish without an interpreter", files: files{"a/run*": once("exit 7"), "a/finish=": "exit 125\n"}, script: after},
-		scene{name: "finish with an interpreter that there is not", files: files{"a/run*": once("exit 7"), "a/finish=": "#!/nonexistent\n"}, script: after},
-		scene{name: "finish is a directory", files: files{"a/run*": once("exit 7"), "a/finish/": ""}, script: after},
+		scene{name: "finish is not executable", files: files{"a/run*": crash("exit 7"), "a/finish": "#!/bin/sh\n"}, script: after},
+		scene{name: "finish without an interpreter", files: files{"a/run*": crash("exit 7"), "a/finish=": "exit 125\n"}, script: after},
+		scene{name: "finish with an interpreter that there is not", files: files{"a/run*": crash("exit 7"), "a/finish=": "#!/nonexistent\n"}, script: after},
+		scene{name: "finish is a directory", files: files{"a/run*": crash("exit 7"), "a/finish/": ""}, script: after},
 		scene{name: "finish comes while it runs", files: files{"a/run*": asleep}, script: "hear a su\nwrite a/finish* \"exit 125\"\ns6-svc -t @a\nhear a dOD\nflags a 8"},
-		scene{name: "finish takes too long", files: files{"a/run*": once("exit 7"), "a/finish*": "exec sleep 500", "a/timeout-finish": "300"}, script: after},
-		scene{name: "finish takes too long and is stopped", files: files{"a/run*": once("exit 7"), "a/finish*": "kill -STOP $$", "a/timeout-finish": "300"}, script: after},
-		scene{name: "finish may take for ever", files: files{"a/run*": once("exit 7"), "a/finish*": "test -e finished || sleep 6; echo done > finished", "a/timeout-finish": "0"}, script: after + "\nshow a/finished"},
-		scene{name: "finish may take five seconds", files: files{"a/run*": once("exit 7"), "a/finish*": "test -e again && exit; echo > again; sleep 20; echo done > finished", "a/timeout-finish": "soon"}, script: after + "\nshow a/finished"},
+		scene{name: "finish takes too long", files: files{"a/run*": crash("exit 7"), "a/finish*": "exec sleep 500", "a/timeout-finish": "300"}, script: after},
+		scene{name: "finish takes too long and is stopped", files: files{"a/run*": crash("exit 7"), "a/finish*": "kill -STOP $$", "a/timeout-finish": "300"}, script: after},
+		scene{name: "finish may take for ever", files: files{"a/run*": crash("exit 7"), "a/finish*": "test -e finished || sleep 6; echo done > finished", "a/timeout-finish": "0"}, script: after + "\nshow a/finished"},
+		scene{name: "finish may take five seconds", files: files{"a/run*": crash("exit 7"), "a/finish*": "test -e again && exit; echo > again; sleep 20; echo done > finished", "a/timeout-finish": "soon"}, script: after + "\nshow a/finished"},
 		scene{name: "it does not end by its signal", files: files{"a/run*": "trap '' TERM; echo >&3; while :; do sleep 1; done", "a/notification-fd": "3", "a/timeout-kill": "300", "a/finish*": tells},
 			script: "hear a suU\ns6-svc -d @a\nflags a 8\nstat a\nhear a dD\nshow a/args\nflags a 8\nstat a\ntally a"},
 		scene{name: "timeout-kill comes while it runs", files: files{"a/run*": "trap '' TERM; echo >&3; while :; do sleep 1; done", "a/notification-fd": "3"},

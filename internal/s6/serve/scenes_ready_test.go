@@ -28,19 +28,21 @@ func readyScenes() (list []scene) {
 	}
 	for _, number := range []string{"0", "1", "2"} {
 		list = append(list, scene{name: "notification-fd is " + number, files: files{"a/run*": "echo told >> told; echo >&" + number + "; " + asleep, "a/notification-fd": number},
-			script: "hear a su\nawait a/told 1\ns6: hear a U\nmeet\nstat a\ns6-svc -d @a\nhear a dD"})
+			script: "hear a suU\nawait a/told 1\nstat a\ns6-svc -d @a\nhear a dD"})
 	}
 	list = append(list,
+		scene{name: "notification-fd is 1, with a logger", files: files{"a/run*": "echo told; " + asleep, "a/notification-fd": "1", "a/log/run*": "exec cat >> lines"},
+			script: "hear a suU\nhear a/log su\nstat a\ns6-svc -d @a\nhear a dD\nstat a/log\nshow a/log/lines"},
 		scene{name: "notification-fd is more than there can be", files: files{"a/run*": asleep, "a/notification-fd": "2000000000", "a/down": ""},
-			script: "hear a s\ns6-svc -u @a\nflags a 12\npintle: hear a u\nmeet\nstat a"},
+			script: "hear a s\ns6-svc -u @a\npintle: hear a u\nmeet\nstat a"},
 		scene{name: "notification-fd is 300", files: files{"a/run=": "#!/bin/bash\necho >&300\nexec sleep 500\n", "a/notification-fd": "300"},
 			script: "hear a su\ns6: hear a U\nmeet\nstat a"},
 		scene{name: "ready, and ends at once", files: files{"a/run*": once("echo >&3"), "a/notification-fd": "3"}, script: "hear a suUdDu\nflags a 4"},
 		scene{name: "not ready, and its child has the pipe", files: files{"a/run*": once("sleep 2 & exit 0"), "a/notification-fd": "3"}, script: "hear a sudDu\nflags a 4\nstat a"},
-		scene{name: "a child is ready after its end", files: files{"a/run*": once("(sleep 0.5; echo >&3; echo >> told) & exit 0"), "a/notification-fd": "3", "a/finish*": "sleep 1"}, script: "hear a sudDu\nawait a/told 1\nflags a 4"},
+		scene{name: "a child is ready after its end", files: files{"a/run*": once("(trap '' PIPE; sleep 0.5; echo >&3; echo >> told) 2>/dev/null & exit 0"), "a/notification-fd": "3", "a/finish*": "sleep 1"}, script: "hear a sudDu\nawait a/told 1\nflags a 4"},
 		scene{name: "notification-fd comes while it runs", files: files{"a/run*": asleep}, script: "hear a su\nwrite a/notification-fd \"3\"\nwrite a/run* \"echo >&3; exec sleep 500\"\ns6-svc -t @a\nhear a dDuU\nflags a 12"},
 		scene{name: "waiting for it to be ready", files: files{"a/run*": "sleep 0.3; echo >&3; " + asleep, "a/notification-fd": "3", "a/down": ""},
-			script: "hear a s\ns6-svc -wU -T 15000 -u @a\nstat a\ns6-svc -wR -T 15000 -r @a\nstat a\ns6-svc -wD -T 15000 -d @a\nstat a\ns6-svc -wU -T 300 -O @a\ns6-svwait -D -t 15000 @a\ns6-svwait -U -t 200 @a\ns6-svok @a"},
+			script: "hear a s\ns6-svc -wU -T 15000 -u @a\nstat a\ns6-svc -wR -T 15000 -r @a\nstat a\ns6-svc -wD -T 15000 -d @a\nstat a\ns6-svc -wU -T 1500 -O @a\ns6-svwait -D -t 15000 @a\ns6-svwait -U -t 1500 @a\ns6-svok @a"},
 		scene{name: "waiting for what fails", files: files{"a/run*": "read x < gate; exit 1", "a/finish*": "exit 125", "a/down": "", "a/gate|": ""},
 			script: "hear a s\ns6-svc -wu -T 15000 -u @a\nfeed a/gate\ns6-svwait -D -t 15000 @a\nstat a\nhear a udOD"},
 		scene{name: "waiting for whose supervisor ends", files: files{"a/run*": asleep}, script: "hear a su\ns6-svc -wD -T 15000 -xd @a\nhear a dDxsu\ns6-svwait -u -t 15000 @a"},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,14 +23,19 @@ import (
 // patience is how long a scene waits for what has to come.
 const patience = 20 * time.Second
 
+// svscan is the supervisor of scan directories that pintle is compared with.
+const svscan = "/usr/bin/s6-svscan"
+
 // A side is a scan directory that is supervised by s6's programs or by pintle, and what was seen of it.
 type side struct {
-	name string // "s6" or "pintle"
-	dir  string
-	cmd  *exec.Cmd
-	out  *os.File
-	over chan struct{} // closed once the tree has ended
-	meet func()        // waits until the other side is as far
+	cast cast
+	// links is the directory of pintle's tools.
+	links string
+	dir   string
+	cmd   *exec.Cmd
+	out   *os.File
+	over  chan struct{} // closed once the tree has ended
+	meet  func()        // waits until the other sides are as far
 	// notes are the steps of the scene with what came of them.
 	notes []string
 	ears  map[string]*ear
@@ -51,8 +57,8 @@ type ear struct {
 
 // stage makes a side with its files: path → content. A path that ends with "*" is a shell script, one that ends with "=" is
 // executable as it is, with "/" a directory, and with "|" a FIFO. It listens to all services before there is a tree.
-func stage(name, tree string, files map[string]string, deaf bool) (_ *side, err error) {
-	s := &side{name: name, ears: map[string]*ear{}, turns: map[string]int{}, over: make(chan struct{}), meet: func() {}}
+func stage(c cast, links string, files map[string]string, deaf bool) (_ *side, err error) {
+	s := &side{cast: c, links: links, ears: map[string]*ear{}, turns: map[string]int{}, over: make(chan struct{}), meet: func() {}}
 	if s.dir, err = os.MkdirTemp(parent(), "pintle-scan-"); err != nil {
 		return nil, err
 	}
@@ -74,7 +80,7 @@ func stage(name, tree string, files map[string]string, deaf bool) (_ *side, err 
 			}
 		}
 	}
-	return s, s.begin(tree)
+	return s, s.begin()
 }
 
 // parent is where scan directories are made: as root in a directory that nobody else may write, since where others may, as in
@@ -109,14 +115,24 @@ func (s *side) write(path, text string) error {
 	return os.Rename(full+".", full)
 }
 
-// begin starts the tree: command is s6-svscan, or this program, which plays one.
-func (s *side) begin(command string) (err error) {
+// begin starts the tree: s6-svscan, or this program, which plays one.
+func (s *side) begin() (err error) {
+	command := svscan
+	if s.cast.tree == "pintle" {
+		if command, err = os.Executable(); err != nil {
+			return err
+		}
+	}
 	if s.out, err = os.CreateTemp("", "pintle-scan-out-"); err != nil {
 		return err
 	}
 	s.cmd = exec.Command(command)
-	s.cmd.Env = []string{"PATH=/usr/bin:/bin"}
-	if s.name == "s6" {
+	path := "/usr/bin:/bin"
+	if s.cast.tools == "pintle" { // scripts get them, too
+		path = s.links + ":" + path
+	}
+	s.cmd.Env = []string{"PATH=" + path}
+	if s.cast.tree == "s6" {
 		s.cmd.Args = append(s.cmd.Args, s.dir)
 	} else {
 		s.cmd.Env = append(s.cmd.Env, treeVariable+"="+s.dir)
@@ -228,8 +244,8 @@ func (s *side) play(script string) {
 	for line := range strings.SplitSeq(strings.TrimSpace(script), "\n") {
 		line = strings.TrimSpace(line)
 		if who, rest, ok := strings.Cut(line, ": "); ok && (who == "s6" || who == "pintle") {
-			if who == s.name {
-				s.step(rest) // what only one does is not compared
+			if who == s.cast.tree {
+				s.step(rest) // what only one tree does is not compared
 			}
 			continue
 		}
@@ -244,13 +260,19 @@ func (s *side) play(script string) {
 	s.close()
 }
 
+// chance are pids, labels and times.
+var chance = regexp.MustCompile(`(pid |pgid |@4)[0-9a-f]+|\d+ seconds`)
+
 // note keeps what came of a line; the second of two equal lines is "line #2".
 func (s *side) note(line, got string) {
+	if f := strings.Fields(line); len(f[len(f)-1]) > 100 { // a name that is too long to be read
+		line = strings.Join(f[:len(f)-1], " ")
+	}
 	s.turns[line]++
 	if n := s.turns[line]; n > 1 {
 		line += " #" + strconv.Itoa(n)
 	}
-	s.notes = append(s.notes, line+" → "+got)
+	s.notes = append(s.notes, line+" → "+chance.ReplaceAllString(strings.ReplaceAll(got, s.dir, "@"), "N"))
 }
 
 // close ends the tree, and notes its exit code and what was not heard yet.
@@ -318,6 +340,9 @@ func (s *side) step(line string) (got string, came bool) {
 		return fmt.Sprintf("%d %q", code, out), true
 	case "show":
 		return s.show(path), true
+	case "gone": // its supervisor, which has told so before
+		came = wait(func() bool { got, code := s.tool("s6-svok @" + arg(1)); return code == 1 && got == "" })
+		return fmt.Sprint(came), came
 	case "await": // a file with so many lines
 		n, _ := strconv.Atoi(arg(2))
 		came = wait(func() bool { data, _ := os.ReadFile(path); return strings.Count(string(data), "\n") >= n })
@@ -371,22 +396,27 @@ func unquote(line string) string {
 	return text
 }
 
-// tool runs one of Debian's tools; "@" is the scan directory.
+// tool runs one of the cast's tools, where there is one of that name; "@" is the scan directory.
 func (s *side) tool(line string) (string, int) {
 	args := strings.Fields(line)
 	for i, a := range args {
 		if strings.HasPrefix(a, "@") {
 			args[i] = filepath.Join(s.dir, a[1:])
+		} else if path := filepath.Join(s.links, a); s.cast.tools == "pintle" && strings.HasPrefix(a, "s6-") {
+			if _, err := os.Lstat(path); err == nil {
+				args[i] = path
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.WaitDelay = patience // for what it leaves behind
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		return err.Error(), -1
 	}
-	return strings.ReplaceAll(string(out), s.dir, "@"), cmd.ProcessState.ExitCode()
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // hear waits for events that were not waited for yet.
@@ -453,7 +483,7 @@ func (s *side) show(path string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return strconv.Quote(strings.ReplaceAll(string(data), s.dir, "@"))
+	return strconv.Quote(string(data))
 }
 
 // list is what is in a directory with types, modes, owners and, where times and pids don't make it, size.
