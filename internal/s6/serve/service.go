@@ -266,6 +266,11 @@ func (s *service) start(now time.Time) []deed {
 		return nil
 	}
 	s.m.files = s.current()
+	if err := s.m.files.Startable(); err != nil {
+		s.failed = fmt.Sprintf("cannot start it: %v", err)
+		s.say(s.failed)
+		return nil // not before somebody asks again
+	}
 	s.number++
 	c := s.command("run", s.base("run"), []string{s.name})
 	c.More = map[int]*os.File{}
