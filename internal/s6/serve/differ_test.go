@@ -20,7 +20,7 @@ type scene struct {
 	script string
 	// deaf is set where nobody listens beforehand, as listening makes event/.
 	deaf bool
-	// timed is set where the notes have times, which a busy machine can spoil: it may differ twice.
+	// timed is set where the notes have times (see side.pause), which a busy machine can spoil: it may differ twice.
 	timed bool
 }
 

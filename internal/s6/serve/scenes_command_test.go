@@ -23,8 +23,8 @@ func commandScenes() (list []scene) {
 			script: strings.ReplaceAll("hear a su\ns6-svc -k @a\nhear a dOD\nstat a\nshow a/down\ns6-svc -C @a\ns6-svc -C @b\ns6-svc -o @a\nhear a u\nshow a/down\nstat a\nflags b 8", "C", c)})
 	}
 	list = append(list,
-		scene{name: "while it is down: x", files: files{"a/run*": asleep, "a/down": ""}, timed: true,
-			script: "hear a s\ns6-svc -x @a\nhear a xs\npause a\nstat a"},
+		scene{name: "while it is down: x", files: files{"a/run*": asleep, "a/down": ""},
+			script: "hear a s\nclock\ns6-svc -x @a\nhear a xs\nclock\nstat a"},
 		scene{name: "while it is up: u", files: files{"a/run*": asleep}, script: "hear a su\ns6-svc -u @a\ns6-svc -p @a\nflags a 5\ns6-svc -c @a\nflags a 4"},
 		scene{name: "while it is up: U", files: files{"a/run*": asleep, "a/down": ""}, script: "hear a s\ns6-svc -u @a\nhear a u\ns6-svc -Up @a\nflags a 5\nshow a/down"},
 	)
@@ -43,8 +43,8 @@ func commandScenes() (list []scene) {
 			script: strings.ReplaceAll(script, "C", c)})
 	}
 	list = append(list,
-		scene{name: "while it is up: x", files: files{"a/run*": asleep, "a/finish*": "echo $1 $2 >> args"}, timed: true,
-			script: "hear a su\ns6-svc -x @a\ns6-svc -p @a\nflags a 5\ns6-svc -ck @a\nhear a dDxs\npause a\nhear a u\nshow a/args\nstat a\ntally a"},
+		scene{name: "while it is up: x", files: files{"a/run*": asleep, "a/finish*": "echo $1 $2 >> args"},
+			script: "hear a su\ns6-svc -x @a\ns6-svc -p @a\nflags a 5\ns6-svc -ck @a\nhear a dDxsu\nshow a/args\nstat a\ntally a"},
 		scene{name: "while it is up: xd", files: files{"a/run*": asleep, "a/finish*": "cat; echo $1 $2 >> args"},
 			script: "hear a su\ns6-svc -xd @a\nhear a dDxsu\nstat a\nshow a/args"},
 		scene{name: "while it is up: dx", files: files{"a/run*": asleep}, script: "hear a su\ns6-svc -dx @a\nhear a dDxsu\nstat a"},

@@ -49,6 +49,7 @@ func fileScenes() (list []scene) {
 		scene{name: "a file has the control FIFO's place", files: files{".a/run*": asleep, ".a/supervise/control": "", "b/run*": asleep}, script: "hear b su\nmv .a a\ns6-svscanctl -a @\ns6-svc -t @b\nhear b dDu\nshow a/supervise/control\ns6-svc -u @a\nrm a"},
 		scene{name: "lock-fd", files: files{"a/run*": "(: >&4) 2>/dev/null && echo locked > told || echo free > told; " + asleep, "a/lock-fd": "4", "a/down": ""},
 			script: "hear a s\ns6-svc -u @a\ns6: flags a 12\npintle: hear a u\nmeet\nstat a"},
+		scene{name: "lock-fd is notification-fd", files: files{"a/run*": asleep, "a/lock-fd": "3", "a/notification-fd": "3"}, script: "hear a s\nflags a 12\ns6-svc -u @a\ns6-svc -O @a\nflags a 8\nrm a/lock-fd\ns6-svc -u @a\nhear a u\nflags a 4"},
 		scene{name: "a second supervisor", files: files{"a/run*": asleep, "b/run*": asleep, "b/down": ""}, script: "hear a su\nhear b s\ns6-supervise @a\ns6-supervise @b\nstat a\ns6-svscan @\nflags a 4"},
 		scene{name: "somebody else's", files: files{".a/run*": "id -u > told; " + asleep, ".a/event/": "", "b/run*": asleep},
 			script: "hear b su\nchown .a/run 12345\nchown .a/event 12345\nchown .a 12345\nmv .a a\ns6-svscanctl -a @\nhear .a su\nawait a/told 1\nstat a"},

@@ -9,7 +9,7 @@ func readyScenes() (list []scene) {
 	for _, r := range []struct{ name, number, run, script string }{
 		{"at once", "3\n", "echo >&3; " + asleep, ready},
 		{"on a high descriptor", "9", "echo >&9; " + asleep, ready},
-		{"late, and twice", "3", "sleep 0.3; echo >&3; echo 2>told >&3; " + asleep, ready},
+		{"late, and twice", "3", "trap '' PIPE; sleep 0.3; echo >&3; echo 2>told >&3; " + asleep, ready},
 		{"with more lines", "3", "echo ready >&3; " + asleep, ready},
 		{"in parts", "3", "printf rea >&3; sleep 0.2; printf 'dy\\nand more' >&3; " + asleep, ready},
 		{"and something after the number's line", "3\nfoo", "echo >&3; " + asleep, ready},

@@ -106,7 +106,7 @@ tally a`},
 		scene{name: "s6-setlock, s6-envdir, s6-softlimit and s6-setsid in run", files: files{"a/env/FOO": "bar\n",
 			"a/run*": "exec s6-setlock -n lock s6-envdir env s6-softlimit -o 77 s6-setsid -q sh -c 'echo $FOO; ulimit -n; s6-setlock -n lock echo free; echo $?; " + asleep + "' >> told 2>&1"},
 			script: "hear a su\nawait a/told 4\nstat a"},
-		scene{name: "a run that asks for itself", files: files{"a/run*": "s6-svwait -t 15000 -u . && echo up >> told; s6-svc -O .; s6-svstat -o up,wantedup,ready . >> told; s6-svc -d .; " + asleep},
+		scene{name: "a run that asks for itself", files: files{"a/run*": "s6-svwait -t 15000 -u . && echo up >> told; s6-svc -O .; s6-svstat -o up,ready . >> told; s6-svc -d .; " + asleep},
 			script: "hear a sudD\nshow a/told\nflags a 8"},
 	)
 }
