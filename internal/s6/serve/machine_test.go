@@ -268,6 +268,7 @@ func TestLives(t *testing.T) {
 		{"a crash", wire.Default, plain, "ring die wait", "tell s; run; tell u; tell d; tell D; 1s"},
 		{"a crash, told in one piece", wire.Version{2, 12}, plain, "ring die wait", "tell s; run; tell u; tell dD; 1s"},
 		{"a crash after half a second of readiness", wire.Default, plain, "ring ready .5 die wait", "tell s; run; tell u; tell U; tell d; tell D; 500ms"},
+		{"a crash after two seconds of readiness", wire.Default, plain, "ring ready .5 .5 .5 .5 die wait", "tell s; run; tell u; tell U; tell d; tell D; -1s"},
 		{"a crash with finish", wire.Default, finish, "ring die end wait", "tell s; run; tell u; finish; tell d; tell D; 1s"},
 		{"finish says for ever", wire.Default, finish, "ring die end125 wait", "tell s; run; tell u; finish; tell d; tell OD; never"},
 		{"finish takes too long", wire.Default, finish, "ring die wait ring wait ring", "tell s; run; tell u; finish; tell d; 5s; SIGKILL; SIGCONT; 5s; SIGKILL; SIGCONT"},

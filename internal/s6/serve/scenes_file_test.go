@@ -33,7 +33,7 @@ func fileScenes() (list []scene) {
 		scene{name: "run with an interpreter that there is not", files: files{"a/run=": "#!/nonexistent\n"}, script: bad},
 		scene{name: "run is empty", files: files{"a/run=": ""}, script: bad},
 		scene{name: "run is missing, with a finish", files: files{"a/finish*": tells}, script: bad + "\nshow a/args"},
-		scene{name: "run comes by itself", files: files{"a/data/x": ""}, timed: true, script: "hear a s\nflags a 12\nstat a\nwrite a/run* \"exec sleep 500\"\nhear a u\npause a\nflags a 4"},
+		scene{name: "run comes by itself", files: files{"a/data/x": ""}, script: "hear a s\nflags a 12\nstat a\nwrite a/run* \"exec sleep 500\"\nhear a u\npause a\nflags a 4"},
 		scene{name: "run is missing, and wanted once", files: files{"a/data/x": "", "a/down": ""}, script: "hear a s\ns6-svc -o @a\nflags a 8\nstat a\nwrite a/run* \"exec sleep 500\"\ns6-svc -o @a\nhear a u\nflags a 0"},
 		scene{name: "data and env are nobody's affair", files: files{"a/run*": asleep, "a/env/FOO": "bar", "a/data/check*": "exit 1", "a/type": "longrun", "a/notes": "x", "a/instance/x": ""}, script: "hear a su\nstat a\nlist a"},
 		scene{name: "down comes and goes while it runs", files: files{"a/run*": asleep}, script: "hear a su\nwrite a/down \"\"\nstat a\ns6-svc -t @a\nhear a dDu\nflags a 4\ns6-svc -xd @a\nhear a dDxs\nflags a 8\nrm a/down\nstat a\ns6-svc -x @a\nhear a xsu\nflags a 4"},

@@ -34,7 +34,7 @@ func lifeScenes() (list []scene) {
 		scene{name: "finish may take for ever", files: files{"a/run*": crash("exit 7"), "a/finish*": "test -e finished || sleep 6; echo done > finished", "a/timeout-finish": "0"}, script: after + "\nshow a/finished"},
 		scene{name: "finish may take five seconds", files: files{"a/run*": crash("exit 7"), "a/finish*": "test -e again && exit; echo > again; sleep 20; echo done > finished", "a/timeout-finish": "soon"}, script: after + "\nshow a/finished"},
 		scene{name: "it does not end by its signal", files: files{"a/run*": "trap '' TERM; echo >&3; while :; do sleep 1; done", "a/notification-fd": "3", "a/timeout-kill": "300", "a/finish*": tells},
-			script: "hear a suU\ns6-svc -d @a\nflags a 8\nstat a\nhear a dD\nshow a/args\nflags a 8\nstat a\ntally a"},
+			script: "hear a suU\ns6-svc -d @a\nhear a dD\nshow a/args\nflags a 8\nstat a\ntally a"},
 		scene{name: "timeout-kill comes while it runs", files: files{"a/run*": "trap '' TERM; echo >&3; while :; do sleep 1; done", "a/notification-fd": "3"},
 			script: "hear a suU\nwrite a/timeout-kill \"200\\n\"\ns6-svc -d @a\nhear a dD\nstat a"},
 		scene{name: "timeout-kill is only for d", files: files{"a/run*": "trap 'echo term >> got' TERM; echo >&3; while :; do sleep 0.1; done", "a/notification-fd": "3", "a/timeout-kill": "100"},
@@ -49,13 +49,13 @@ func lifeScenes() (list []scene) {
 		scene{name: "the environment", files: files{"a/run*": `env | cut -d= -f1 | sort > facts.; mv facts. facts; ` + asleep}, script: "hear a su\nawait a/facts 2"},
 		scene{name: "what finish gets", files: files{"a/run*": once("exit 3"), "a/finish*": `{ echo "$0 $# $@"; pwd | sed 's/.*-scan-[0-9]*//'; umask; grep -E 'Sig(Blk|Ign)' /proc/self/status; ps -o sid= -p $$ | tr -d ' \n' | sed "s/$$/leads/"; echo; ls /proc/$$/fd | grep '^[0-2]$' | tr '\n' ' '; readlink /proc/$$/fd/0; } > facts.; mv facts. facts`},
 			script: "hear a sudDu\nawait a/facts 7"},
-		scene{name: "the second after a run's end", files: files{"a/run*": once("exit 3")}, timed: true, script: "hear a sudDu\npause a"},
-		scene{name: "the second after finish's end", files: files{"a/run*": once("exit 3"), "a/finish*": "sleep 1.2"}, timed: true, script: "hear a sudDu\npause a"},
+		scene{name: "the second after a run's end", files: files{"a/run*": once("exit 3")}, script: "hear a sudDu\npause a"},
+		scene{name: "the second after finish's end", files: files{"a/run*": once("exit 3"), "a/finish*": "sleep 1.2"}, script: "hear a sudDu\npause a"},
 		scene{name: "u does not wait", files: files{"a/run*": crash("exit 3")}, timed: true, script: "hear a sudD\nwrite a/run* \"exec sleep 500\"\ns6-svc -u @a\nhear a u\npause a\nstat a"},
 		scene{name: "ready for less than a second", files: files{"a/run*": once("echo >&3; sleep 0.5; exit 3"), "a/notification-fd": "3"}, timed: true, script: "hear a suUdDu\npause a"},
 		scene{name: "ready for more than a second", files: files{"a/run*": once("echo >&3; sleep 1.5; exit 3"), "a/notification-fd": "3"}, timed: true, script: "hear a suUdDu\npause a"},
 		scene{name: "ready for less than a second, then finish", files: files{"a/run*": once("echo >&3; exit 3"), "a/notification-fd": "3", "a/finish*": "sleep 1.5"}, timed: true, script: "hear a suUdDu\npause a"},
-		scene{name: "never ready for more than a second", files: files{"a/run*": once("sleep 1.5; exit 3")}, timed: true, script: "hear a sudDu\npause a"},
+		scene{name: "never ready for more than a second", files: files{"a/run*": once("sleep 1.5; exit 3")}, script: "hear a sudDu\npause a"},
 	)
 	return list
 }
