@@ -1,3 +1,5 @@
+//go:build !race
+
 package serve
 
 import (
@@ -87,9 +89,6 @@ func TestTheSameAsDebians(t *testing.T) {
 		t.Errorf("differences.md lists what is no difference: %s", l)
 	}
 }
-
-// linkDir is the directory of the links: what is called by one is never the tests.
-const linkDir = "tools"
 
 // linkTools makes the links by whose names this program is pintle's tools.
 func linkTools(t *testing.T) string {

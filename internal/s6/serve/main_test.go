@@ -24,6 +24,9 @@ import (
 
 const treeVariable = "PINTLE_SERVE_TEST_TREE"
 
+// linkDir is the directory of the links to tools: what is called by one is never the tests.
+const linkDir = "tools"
+
 // TestMain is the tests, or a tool of s6's by its name, or a tree: one process reaps all its children, so that a test and its
 // tree are two.
 func TestMain(m *testing.M) {

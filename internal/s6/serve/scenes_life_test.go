@@ -1,3 +1,5 @@
+//go:build !race
+
 package serve
 
 // tells is a finish that keeps its arguments.

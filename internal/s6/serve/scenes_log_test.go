@@ -1,3 +1,5 @@
+//go:build !race
+
 package serve
 
 // logScenes are services with a logger.

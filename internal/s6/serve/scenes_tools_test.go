@@ -1,3 +1,5 @@
+//go:build !race
+
 package serve
 
 // toolScenes are the tools themselves: what they show of a service, what they wait for, and what they are within its scripts.
