@@ -75,8 +75,9 @@ var s6Files = sync.OnceValues(func() (map[string]string, error) {
 	return files, nil
 })
 
-// s6Image is the reference image with those programs, s6Config, root's service vault, and the program testdata/attack.
-func s6Image(t *testing.T) string {
+// s6Image is the reference image with those programs, s6Config, root's service vault, the program testdata/attack, and what
+// more lines of a Dockerfile make.
+func s6Image(t *testing.T, more ...string) string {
 	t.Helper()
 	dockertest.Require(t)
 	programs, err := s6Files()
@@ -103,7 +104,7 @@ COPY services /etc/services
 COPY s6 /
 RUN mkdir /command && ln -s /usr/local/bin/with-contenv /command/with-contenv \
  && chmod 0755 /usr/local/bin/attack /usr/local/bin/with-contenv /etc/services/vault/run /usr/bin/s6-* /usr/bin/execlineb /usr/lib/execline/bin/*
-`, files)
+`+strings.Join(more, "\n"), files)
 }
 
 // s6Make has hermes make a service by a script that makes its files.
