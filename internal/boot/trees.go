@@ -51,8 +51,9 @@ func (c *container) openTrees(environ []string) {
 	}
 	c.trees.ended = make(chan struct{})
 	end := sync.OnceFunc(func() { close(c.trees.ended) })
-	for _, directory := range rule.Scan {
-		tree, err := c.openTree(directory, owner, version, environ)
+	names := &serve.Names{}
+	for _, directory := range ownFirst(rule.Scan) {
+		tree, err := c.openTree(directory, owner, version, environ, names)
 		if err != nil {
 			c.fixed = append(c.fixed, engine.Conditionf(engine.ScanDirectoryMissing, "%v", err))
 			continue
@@ -63,6 +64,19 @@ func (c *container) openTrees(environ []string) {
 			end()
 		}()
 	}
+}
+
+// ownFirst has the scan directories that are pintle's own user's come before those of others, who could take the names of his
+// services otherwise.
+func ownFirst(directories []string) []string {
+	others := func(directory string) int {
+		var st unix.Stat_t
+		if unix.Stat(directory, &st) == nil && int(st.Uid) == os.Geteuid() {
+			return 0
+		}
+		return 1
+	}
+	return slices.SortedStableFunc(slices.Values(directories), func(a, b string) int { return others(a) - others(b) })
 }
 
 // s6Version is the release of s6 whose ways are kept.
@@ -83,13 +97,13 @@ func s6Version(rule *config.S6, environ []string) (wire.Version, error) {
 	return version, nil
 }
 
-func (c *container) openTree(directory string, owner *process.Identity, version wire.Version, environ []string) (*serve.Tree, error) {
+func (c *container) openTree(directory string, owner *process.Identity, version wire.Version, environ []string, names *serve.Names) (*serve.Tree, error) {
 	if err := makeScanDirectory(directory, owner); err != nil {
 		return nil, fmt.Errorf("cannot scan %s: %w", directory, err)
 	}
 	return serve.Open(serve.Options{
 		Directory: directory, Version: version, Self: os.Geteuid(), Kernel: c.kernel, Accounts: c.accounts, Environ: environ,
-		Logs: c.logs, Log: c.say.log, Now: now, Taken: c.declares,
+		Logs: c.logs, Log: c.say.log, Now: now, Taken: c.declares, Names: names,
 	})
 }
 

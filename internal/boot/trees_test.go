@@ -137,3 +137,28 @@ func TestScanDirectoryOfAnybody(t *testing.T) {
 	p.term(t)
 	p.code(t)
 }
+
+// A name is one service's in all scan directories, pintle's own user's first, until its directory is gone.
+func TestANameInTwoScanDirectories(t *testing.T) {
+	t.Parallel()
+	theirs, own := scanDirectory(t), scanDirectory(t)
+	serviceDirectory(t, theirs, "web", "echo from theirs; exec sleep 1000")
+	serviceDirectory(t, own, "web", "echo from own; exec sleep 1000")
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: it takes root to give a scan directory away")
+	}
+	if err := os.Chown(theirs, 10000, 10000); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "s6: {scan: ["+theirs+", "+own+"]}")
+	p.until(t, "it is said that the name is taken", func() bool {
+		return strings.Contains(p.stderr.String(), theirs+": cannot use name web: another unit has it")
+	})
+	p.expect(t, "web | from own")
+	if err := os.Rename(own+"/web", own+"/.web"); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, "web | from theirs")
+	p.term(t)
+	p.code(t)
+}

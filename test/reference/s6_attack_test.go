@@ -94,8 +94,8 @@ var s6Tries = []s6Try{
 	{"listeners", `mkdir -m 3730 event; for i in $(seq 1000); do mkfifo "event/ftrig1:@40000000650000000000$(printf %04d $i):abcdef"; done; ln -s /bait/secret "event/ftrig1:@400000006500000000009999:abcdef"`, true, ""},
 
 	// The files that say how it is run.
-	{"fd-0", `echo 0 >notification-fd`, true, "cannot use notification-fd: 0"},
-	{"fd-2", `echo 2 >notification-fd; echo 1 >lock-fd`, true, "cannot use lock-fd: 1"},
+	{"fd-0", `echo 0 >notification-fd`, true, ""},
+	{"fd-2", `echo 2 >notification-fd; echo 1 >lock-fd`, true, ""},
 	{"fd-huge", `echo 4294967295 >notification-fd; echo 2147483647 >lock-fd`, true, ""},
 	{"fd-nonsense", `printf -- '-1\033[31m' >notification-fd; echo 99999999999999999999 >lock-fd`, true, "invalid notification-fd"},
 	{"fd-same", `echo 5 | tee notification-fd >lock-fd`, false, ""},
@@ -185,7 +185,8 @@ func s6Baited(t *testing.T) (c *dockertest.Container, theirs string, vault int) 
 	// Directories that are root's, under names of hermes's; names that are nobody's; and what a real s6-svscan would execute.
 	succeeds(t, c.Exec("hermes", "bash", "-ec", `cd /run/service
 		for to in /etc/services/vault /bait/service /bait/private /etc / /proc/1/root /proc/1/cwd /run/s6; do ln -s $to ".to${to//\//-}"; done
-		mkdir ".$(printf 'bad\033[31m\nname')" .main .dashboard .-oops
+		mkdir ".$(printf 'bad\033[31m\nname')" .main .dashboard .-oops .vault
+		printf '#!/bin/sh\n/opt/data/proof vault\necho FORGED\nexec sleep 1000100\n' >.vault/run; chmod 755 .vault/run
 		for f in finish crash SIGTERM SIGINT SIGHUP SIGQUIT SIGUSR1 SIGUSR2 SIGWINCH; do printf '#!/bin/sh\n/opt/data/proof svscan\n' >.s6-svscan/$f; chmod 755 .s6-svscan/$f; done`))
 	theirs = s6Theirs(t, c)
 	succeeds(t, c.Exec("hermes", "bash", "-ec", `cd /run/service; for d in .[!.]*; do [ "$d" = .s6-svscan ] || mv -T -- "$d" "${d#.}"; done; s6-svscanctl -a .`))
@@ -216,6 +217,9 @@ func TestU4(t *testing.T) {
 	}, "what is to run runs, and of what does not is said why")
 	s6Unharmed(t, c, theirs, vault, "to plant")
 	says(t, pintle(c, "root", "why", "plain"), 0, "it runs as hermes, who can write /run/service/plain")
+	if r := pintle(c, "root", "logs", "vault"); strings.Contains(r.Stdout, "FORGED") {
+		t.Errorf("hermes writes to the log of root's service: %s", r)
+	}
 
 	// Each of them is told everything that there is, by FIFO and by signal.
 	succeeds(t, c.Exec("hermes", "bash", "-ec", `cd /run/service
@@ -241,6 +245,9 @@ func TestU4(t *testing.T) {
 		if !try.runs && strings.Contains(ran, "\n"+try.name+": ") {
 			t.Errorf("%s runs", try.name)
 		}
+	}
+	if s := status(t, c, "vault"); s.Origin != "/etc/services/vault" || strings.Contains(ran, "vault: ") {
+		t.Errorf("hermes has a service by the name of root's: %+v", s)
 	}
 	if strings.Contains(ran, "svscan: ") {
 		t.Errorf("a script of the scan directory's own was executed:\n%s", ran)

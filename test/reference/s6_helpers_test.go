@@ -19,10 +19,10 @@ var s6Programs = []string{
 	"s6-svc", "s6-svstat", "s6-svwait", "s6-svok", "s6-svscanctl", "s6-svlisten1", "s6-svdt", "s6-log", "s6-envdir", "s6-ftrigrd",
 }
 
-// s6Config has two scan directories: one of root's own, which the image brings, and one that is hermes's.
+// s6Config has two scan directories: one that is hermes's, and one of root's own, which the image brings.
 const s6Config = `
 s6:
-  scan: [/etc/services, /run/service]
+  scan: [/run/service, /etc/services]
   owner: hermes
   process_name: true
 `

@@ -411,6 +411,7 @@ func (s *service) leave() {
 // abandon lets go of what a service holds that can't be supervised.
 func (s *service) abandon() {
 	s.over = true
+	s.tree.o.Names.give(s.unit, s.tree)
 	s.leavePipe()
 	if s.seat != nil {
 		_ = s.seat.Close() // it was said what is wrong

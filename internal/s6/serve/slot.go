@@ -16,6 +16,8 @@ import (
 // somebody supervises a part of it.
 type slot struct {
 	id wire.Identity
+	// name is what the last scan has found it as.
+	name string
 	// active is whether the last scan found it, and back whether it did so when its pipe had been let go of already: then it
 	// begins anew once all of it has ended.
 	active, back bool
@@ -97,7 +99,7 @@ func (t *Tree) found(e wire.Entry, itself bool) {
 		sl.back = true
 		return
 	}
-	sl.active = true
+	sl.active, sl.name = true, e.Name
 	if sl.parts[0] == nil || sl.logged && sl.parts[1] == nil {
 		t.fill(sl, e.Name)
 	}
@@ -124,6 +126,11 @@ func (t *Tree) fill(sl *slot, name string) {
 			t.soon(scanAgain)
 			continue
 		}
+		if !t.o.Names.take(s.unit, t) {
+			t.warn(fmt.Sprintf("%s: cannot use name %s: another unit has it", t.o.Directory, s.unit))
+			t.soon(scanAgain)
+			continue
+		}
 		s.pipe = sl.pipe[1-i].hold()
 		t.begin(s)
 	}
@@ -140,6 +147,9 @@ func (t *Tree) ended(s *service) {
 		if sl.parts[i] == s {
 			sl.parts[i], sl.again[i] = nil, t.o.Now().Add(restartDelay)
 		}
+	}
+	if !sl.active || sl.name != s.name && sl.name+"/log" != s.name {
+		t.o.Names.give(s.unit, t)
 	}
 	if sl.active {
 		t.soon(restartDelay)

@@ -37,6 +37,8 @@ type Options struct {
 	Now     func() time.Time
 	// Taken tells whether a unit of that name is somebody else's.
 	Taken func(unit.Name) bool
+	// Names are what all trees of a container share; nil where it is the only one.
+	Names *Names
 }
 
 // Tree is a scan directory whose services pintle supervises, in s6-svscan's place.
@@ -114,6 +116,7 @@ func (t *Tree) loop() {
 	if t.notices != nil {
 		_ = t.notices.Close() // only read
 	}
+	t.o.Names.giveAll(t)
 	if err := errors.Join(t.seat.Close(), t.dir.Close()); err != nil {
 		t.o.Log.Warn(err.Error())
 	}
