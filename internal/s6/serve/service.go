@@ -267,8 +267,7 @@ func (s *service) start(now time.Time) []deed {
 	}
 	s.m.files = s.current()
 	if err := s.m.files.Startable(); err != nil {
-		s.failed = fmt.Sprintf("cannot start it: %v", err)
-		s.say(s.failed)
+		s.fail(fmt.Errorf("cannot start it: %w", err))
 		return nil // not before somebody asks again
 	}
 	s.number++
