@@ -3,11 +3,13 @@ package conformance_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,10 +27,19 @@ import (
 	"pintle/internal/unit"
 )
 
-// TestMain lets a copy of this test binary be the exec step of a run.
+// TestMain lets a copy of this test binary be the exec step of a run, and what a run script of s6's begins with.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == drive.LaunchRole {
+		err := drive.Launch(os.Args[2:], os.Environ())
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(drive.LaunchCode(err))
+	}
 	if process.IsExecStep(os.Args) {
 		os.Exit(process.ExecStep(os.Args, os.Stderr))
+	}
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+		fmt.Fprintf(os.Stderr, "these are tests, and can't do %q\n", os.Args[1:])
+		os.Exit(125) // or each run of a test would be all tests again
 	}
 	os.Exit(m.Run())
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pintle/internal/engine"
@@ -283,20 +284,31 @@ var promises = []promise{
 		ctx, cancel := context.WithTimeout(k.Context(), Patience)
 		defer cancel()
 		begun, gone := false, 0
+		var asking sync.WaitGroup
+		defer asking.Wait()
+		do := func(ask func() error) {
+			asking.Go(func() {
+				if err := ask(); err != nil {
+					k.Error(err)
+					cancel()
+				}
+			})
+		}
 		for s, err := range k.Watch(ctx) {
-			k.must(err)
+			if err != nil {
+				k.Error(err)
+				break
+			}
 			if s.Name == name && !begun {
 				begun = true
-				go func() {
-					if _, err := k.Remove(ctx, name); err != nil {
-						k.Error(err)
-						cancel()
-					}
-				}()
+				do(func() error { _, err := k.Remove(ctx, name); return err })
 			}
 			if s.Name == name && s.Gone {
 				gone++
-				go k.Create(ctx, engine.CreateRequest{Name: "gateway@after", Down: true})
+				do(func() error {
+					_, _, err := k.Create(ctx, engine.CreateRequest{Name: "gateway@after", Down: true})
+					return err
+				})
 			}
 			if s.Name == "gateway@after" {
 				break

@@ -79,8 +79,8 @@ func (t *Tree) ensure(ctx context.Context, spec *unit.Spec, decide func(was note
 			return false, err
 		}
 		t.keep(n)
-		if !wish {
-			return false, nil
+		if err := t.takeUp(ctx, s); err != nil || !wish {
+			return false, err
 		}
 		return false, t.act(ctx, s, spec, n)
 	case !errors.Is(err, fs.ErrNotExist):
@@ -91,7 +91,9 @@ func (t *Tree) ensure(ctx context.Context, spec *unit.Spec, decide func(was note
 		n.Intent = r.Intent
 	}
 	n, _ = decide(n, false)
-	t.sweep(spec.Name)
+	if err := t.sweep(ctx, spec.Name); err != nil {
+		return false, fmt.Errorf("of an earlier one of that name something is left: %w", err)
+	}
 	if err := t.build(ctx, spec, n); err != nil {
 		return false, err
 	}
@@ -136,13 +138,24 @@ func (t *Tree) build(ctx context.Context, spec *unit.Spec, n note) (err error) {
 	})
 }
 
+// takeUp has a service that is there be supervised: whoever made it may have been interrupted before s6-svscan heard of it.
+func (t *Tree) takeUp(ctx context.Context, s *service) error {
+	if t.served(s) {
+		return nil
+	}
+	if err := t.rescan(false); err != nil {
+		return err
+	}
+	return until(ctx, s.supervisors(), func() (bool, error) { return t.served(s), nil })
+}
+
 // served tells whether each s6-supervise of the service has begun its work.
 func (t *Tree) served(s *service) bool {
 	for _, d := range s.supervisors() {
 		if held, err := d.Supervised(); err != nil || !held {
 			return false
 		}
-		if _, err := d.Status(t.o.Release); err != nil || d.Control("") != nil {
+		if _, err := d.StatusOfAny(t.o.Release); err != nil || d.Control("") != nil {
 			return false
 		}
 	}

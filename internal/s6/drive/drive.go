@@ -105,6 +105,11 @@ func Open(o Options) (*Tree, error) {
 		_ = t.root.Close()
 		return nil, engine.Errorf(engine.Unavailable, "%v", err)
 	}
+	if info, err := t.root.Stat("."); err != nil || os.Geteuid() == 0 && info.Sys().(*syscall.Stat_t).Uid != 0 { // see GiveUpRoot
+		_ = t.root.Close()
+		_ = t.scan.Close()
+		return nil, engine.Errorf(engine.Denied, "cannot use the scan directory %s: it is not root's, and root works there with its owner's rights only", o.Scan)
+	}
 	if o.StateDirectory != "" {
 		t.shelf, t.unkept = store.OpenShelf(o.StateDirectory, os.Geteuid())
 	}
@@ -194,6 +199,9 @@ func (s *service) supervisors() []*wire.Dir {
 // open opens the service directory of a unit. An instance's is a directory of the scan directory's own; that of what
 // pintle did not make may be anywhere, as s6 has it.
 func (t *Tree) open(verb string, name unit.Name) (*service, error) {
+	if _, err := unit.ParseName(string(name)); err != nil || internal(string(name)) {
+		return nil, t.unknown(verb, name)
+	}
 	s, err := t.openAt(string(name))
 	switch {
 	case err == nil:
@@ -208,11 +216,7 @@ func (t *Tree) open(verb string, name unit.Name) (*service, error) {
 // openAt opens a service directory by its name in the scan directory.
 func (t *Tree) openAt(name string) (*service, error) {
 	if unit.Name(name).Template() == "" && filepath.Base(name) == name {
-		d, err := wire.Open(filepath.Join(t.o.Scan, name))
-		if err != nil {
-			return nil, err
-		}
-		return withLog(&service{Dir: d}), nil
+		return t.openStatic(name)
 	}
 	info, err := t.root.Lstat(name)
 	if err != nil {
@@ -231,6 +235,24 @@ func (t *Tree) openAt(name string) (*service, error) {
 		return nil, err
 	}
 	return withLog(&service{Dir: wire.In(f), root: root}), nil
+}
+
+// openStatic opens what pintle did not make. What root opens of somebody else's is not followed any further.
+func (t *Tree) openStatic(name string) (*service, error) {
+	d, err := wire.Open(filepath.Join(t.o.Scan, name))
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(d.Descriptor(), &st); err != nil || os.Geteuid() != 0 || st.Uid == 0 && st.Mode&0o022 == 0 {
+		return withLog(&service{Dir: d}), err
+	}
+	fd, err := unix.FcntlInt(uintptr(d.Descriptor()), unix.F_DUPFD_CLOEXEC, 0)
+	_ = d.Close()
+	if err != nil {
+		return nil, err
+	}
+	return withLog(&service{Dir: wire.In(os.NewFile(uintptr(fd), d.Path()))}), nil
 }
 
 func withLog(s *service) *service {

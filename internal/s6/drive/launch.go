@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -14,57 +15,85 @@ import (
 	"pintle/internal/unit"
 )
 
-// LaunchRole is the word by which a run script asks pintle to become its user.
+// LaunchRole is the word by which a run script asks pintle to make a run of its process.
 const LaunchRole = "s6-launch"
 
 // maxEnvFile is the longest file of variables that is read.
 const maxEnvFile = 1 << 20
 
+// launch is what Launch does before it executes the command.
+type launch struct {
+	user, containerEnvironment, directory, umask string
+	files                                        []unit.EnvFile
+	set                                          []string
+	command                                      []string
+}
+
 // Launch becomes a user, reads files of variables with that user's rights, and executes a command:
 //
-//	[--user U] [--env-file F | --optional-env-file F]… -- COMMAND…
+//	[--user U] [--container-environment D] [--env-file F | --optional-env-file F]… [--set KEY=VALUE]…
+//	[--directory D] [--umask M] -- COMMAND…
 //
+// All of that is here and not in a script, because a shell has variables of its own that it lets nobody set, or not to
+// anything (bash's UID, OPTIND), and ends where a container has one of that name. Of the variables the later ones count.
 // Who is not root stays who he is, as everywhere in pintle. It returns only an error.
 func Launch(args []string, environ []string) error {
-	var (
-		user  string
-		files []unit.EnvFile
-	)
+	l, err := readLaunch(args)
+	if err != nil {
+		return fmt.Errorf("cannot launch anything: %w", err)
+	}
+	if err := l.execute(environ); err != nil {
+		return fmt.Errorf("cannot launch %s: %w", l.command[0], err)
+	}
+	return nil
+}
+
+func readLaunch(args []string) (l launch, err error) {
 	for len(args) > 1 && args[0] != "--" {
+		value := args[1]
 		switch args[0] {
 		case "--user":
-			user = args[1]
+			l.user = value
+		case "--container-environment":
+			l.containerEnvironment = value
 		case "--env-file", "--optional-env-file":
-			files = append(files, unit.EnvFile{Path: args[1], Optional: args[0] != "--env-file"})
+			l.files = append(l.files, unit.EnvFile{Path: value, Optional: args[0] != "--env-file"})
+		case "--set":
+			l.set = append(l.set, value)
+		case "--directory":
+			l.directory = value
+		case "--umask":
+			l.umask = value
 		default:
-			return fmt.Errorf("cannot launch anything: there is no option %q", args[0])
+			return l, fmt.Errorf("there is no option %q", args[0])
 		}
 		args = args[2:]
 	}
 	if len(args) < 2 {
-		return errors.New("cannot launch anything: there is no command")
+		return l, errors.New("there is no command")
 	}
-	command := args[1:]
-	env := map[string]string{}
-	set := func(entries []string) {
-		for _, entry := range entries {
-			if key, value, ok := strings.Cut(entry, "="); ok {
-				env[key] = value
-			}
-		}
+	l.command = args[1:]
+	return l, nil
+}
+
+func (l *launch) execute(environ []string) error {
+	env := variables{}
+	env.set(environ)
+	if l.containerEnvironment != "" {
+		env.load(l.containerEnvironment)
 	}
-	set(environ)
-	if user != "" && os.Geteuid() == 0 {
-		id, err := process.Resolve(account.Database{}, user)
-		if err == nil {
-			err = become(id.UID, id.GID, id.Groups)
+	id := process.Self(account.Database{})
+	if l.user != "" && os.Geteuid() == 0 {
+		var err error
+		if id, err = process.Resolve(account.Database{}, l.user); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("cannot launch %s: %w", command[0], err)
+		if err := become(id.UID, id.GID, id.Groups); err != nil {
+			return err
 		}
 		env["HOME"], env["USER"], env["LOGNAME"] = id.Home, id.Name, id.Name
 	}
-	for _, f := range files {
+	for _, f := range l.files {
 		data, err := trust.ReadForeign(f.Path, os.Geteuid(), maxEnvFile)
 		if errors.Is(err, fs.ErrNotExist) && f.Optional {
 			continue
@@ -73,16 +102,69 @@ func Launch(args []string, environ []string) error {
 		if err == nil {
 			entries, err = unit.ParseEnvFile(data)
 		}
-		if err != nil {
-			return fmt.Errorf("cannot use env_file %s: %w", f.Path, err)
+		if err != nil { // not by way of %w: that a file is missing is not that the command is
+			return fmt.Errorf("env_file %s: %v", f.Path, err)
 		}
-		set(entries)
+		env.set(entries)
 	}
-	list := make([]string, 0, len(env))
-	for key, value := range env {
+	env.set(l.set)
+	if l.umask != "" {
+		mask, err := strconv.ParseUint(l.umask, 8, 32)
+		if err != nil {
+			return fmt.Errorf("the umask %q is no octal number", l.umask)
+		}
+		syscall.Umask(int(mask))
+	}
+	if l.directory != "" {
+		if err := os.Chdir(l.directory); err != nil {
+			return fmt.Errorf("its directory: %v", cause(err))
+		}
+	}
+	list := env.list()
+	path, err := process.LookPath(l.command[0], process.PathOf(list), l.directory, &id)
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(path, l.command, list)
+}
+
+// variables are an environment.
+type variables map[string]string
+
+func (v variables) set(entries []string) {
+	for _, entry := range entries {
+		if key, value, ok := strings.Cut(entry, "="); ok {
+			v[key] = value
+		}
+	}
+}
+
+// load takes over what s6-overlay keeps of the container's environment, a file for each variable, as its with-contenv
+// does: the whole file is the value, an empty one is none, and what no variable can have in it is a newline.
+func (v variables) load(directory string) {
+	entries, _ := os.ReadDir(directory) // without s6-overlay there is none
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, ".") || strings.Contains(name, "=") {
+			continue
+		}
+		data, err := trust.ReadForeign(directory+"/"+name, os.Geteuid(), maxEnvFile)
+		switch {
+		case err != nil:
+		case len(data) == 0:
+			delete(v, name)
+		default:
+			v[name] = strings.ReplaceAll(string(data), "\x00", "\n")
+		}
+	}
+}
+
+func (v variables) list() []string {
+	list := make([]string, 0, len(v))
+	for key, value := range v {
 		list = append(list, key+"="+value)
 	}
-	return fmt.Errorf("cannot execute %s: %w", command[0], syscall.Exec(command[0], command, list))
+	return list
 }
 
 // GiveUpRoot becomes the owner of a directory, where root works in one of somebody else's: what is done there is then
@@ -117,8 +199,8 @@ func Owner(directory string) (string, error) {
 
 // LaunchCode is the exit code for an error of Launch's, as a shell has it.
 func LaunchCode(err error) int {
-	if errors.Is(err, fs.ErrNotExist) {
-		return 127
+	if e, ok := errors.AsType[*process.ExecError](err); ok {
+		return e.Code
 	}
 	return 126
 }

@@ -99,18 +99,33 @@ func waitLock(ctx context.Context, f *os.File, exclusive bool) error {
 // interim is a name in the workshop for one of the unit's directories on its way in or out.
 func interim(name unit.Name) string { return workshop + "/" + string(name) + "!" + rand.Text() }
 
-// sweep removes what an interrupted command left of a unit, of which the caller has the lock. What cannot be removed
-// is nobody's obstacle, because no name is used twice.
-func (t *Tree) sweep(name unit.Name) {
+// sweep removes what an interrupted command left of a unit, of which the caller has the lock, and ends what still
+// supervises it: the command was about to. What cannot be removed is nobody's obstacle, because no name is used twice; the
+// error says that something of it may still run.
+func (t *Tree) sweep(ctx context.Context, name unit.Name) error {
+	var failed error
 	for _, left := range t.leftovers() {
 		of, _, _ := strings.Cut(left, "!")
-		if of == string(name) && !t.supervisedIn(left) {
-			_ = t.root.RemoveAll(workshop + "/" + left)
+		if of != string(name) || strings.HasSuffix(left, lockSuffix) {
+			continue
 		}
+		place := workshop + "/" + left
+		s, err := t.openAt(place)
+		if err != nil {
+			_ = t.root.RemoveAll(place)
+			continue
+		}
+		if t.supervised(s) {
+			failed = errors.Join(failed, t.takeAway(ctx, s, name, place))
+		} else {
+			_ = t.root.RemoveAll(place)
+		}
+		s.close()
 	}
+	return failed
 }
 
-// leftovers are the names in the workshop that are no locks.
+// leftovers are the names in the workshop, locks and all.
 func (t *Tree) leftovers() []string {
 	dir, err := t.root.OpenFile(workshop, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
@@ -120,20 +135,15 @@ func (t *Tree) leftovers() []string {
 	names, _ := dir.Readdirnames(-1)
 	var left []string
 	for _, name := range names {
-		if strings.Contains(name, "!") && !strings.HasSuffix(name, lockSuffix) {
+		if strings.Contains(name, "!") {
 			left = append(left, name)
 		}
 	}
 	return left
 }
 
-// supervisedIn tells whether something still supervises a directory in the workshop, so that it must stay.
-func (t *Tree) supervisedIn(left string) bool {
-	s, err := t.openAt(workshop + "/" + left)
-	if err != nil {
-		return false
-	}
-	defer s.close()
+// supervised tells whether something still supervises a service, or its logger.
+func (t *Tree) supervised(s *service) bool {
 	for _, d := range s.supervisors() {
 		if held, err := d.Supervised(); err == nil && held {
 			return true

@@ -3,13 +3,19 @@ package drive
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pintle/internal/engine"
+	"pintle/internal/trust"
 )
 
 // maxLog is how much of the end of a log is read.
@@ -49,7 +55,7 @@ func (t *Tree) readLog(req engine.LogRequest) ([]engine.Line, error) {
 	case req.Follow:
 		return nil, engine.Errorf(engine.Conflict, "cannot follow the log of %s: s6-log writes it, see tail -F %s/current", req.Name, spec.Log.Directory)
 	}
-	data, err := tailOf(spec.Log.Directory + "/current")
+	data, err := tailOf(spec.Log.Directory, "current")
 	if err != nil {
 		return nil, t.failure("read the log of", req.Name, err)
 	}
@@ -72,19 +78,32 @@ func (t *Tree) readLog(req engine.LogRequest) ([]engine.Line, error) {
 	return lines, nil
 }
 
-// tailOf reads the end of a file; one that is not there yet is empty.
-func tailOf(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if os.IsNotExist(err) {
+// tailOf reads the end of a file in a directory that may be anybody's; one that is not there yet is empty. What is no
+// file is not waited for, and what a link leads to is not shown.
+func tailOf(directory, name string) ([]byte, error) {
+	dir, err := trust.OpenForeign(directory, os.Geteuid())
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	defer dir.Close()
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s/%s: %w", directory, name, err)
 	}
+	f := os.NewFile(uintptr(fd), directory+"/"+name)
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s/%s is not a file", directory, name)
 	}
 	cut := info.Size() > maxLog
 	if cut {

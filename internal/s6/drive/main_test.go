@@ -32,8 +32,13 @@ const asVariable = "PINTLE_DRIVE_TEST_AS"
 // TestMain lets a copy of this test binary be what run scripts begin with.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == LaunchRole {
-		fmt.Fprintln(os.Stderr, Launch(os.Args[2:], os.Environ()))
-		os.Exit(126)
+		err := Launch(os.Args[2:], os.Environ())
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(LaunchCode(err))
+	}
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+		fmt.Fprintf(os.Stderr, "these are tests, and can't do %q\n", os.Args[1:])
+		os.Exit(125) // or each run of a test would be all tests again
 	}
 	os.Exit(m.Run())
 }

@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -41,38 +42,58 @@ func (t *Tree) Reconcile(ctx context.Context, say func(line string)) error {
 	for _, c := range told {
 		report(true, "%s", c.Text)
 	}
-	t.tidy(ctx)
-	turns := make(chan struct{}, atOnce)
-	var all sync.WaitGroup
-	for _, name := range t.toBe(ctx, records, report) {
-		turns <- struct{}{}
-		all.Go(func() {
-			defer func() { <-turns }()
-			t.restore(ctx, name, report)
-		})
+	t.tidy(ctx, report)
+	if err := t.rescan(false); err != nil { // for what was made by a command that was interrupted then
+		report(true, "cannot have s6-svscan look at its directory: %v", err)
 	}
-	all.Wait()
+	t.each(t.toBe(ctx, records, report), func(name string) { t.restore(ctx, unit.Name(name), report) })
 	if failed > 0 {
 		return engine.Errorf(engine.Internal, "cannot reconcile everything: %d things could not be done", failed)
 	}
 	return nil
 }
 
-// tidy takes away what interrupted commands have left.
-func (t *Tree) tidy(ctx context.Context) {
+// tidy takes away what interrupted commands have left, and ends what they were about to end; locks that nobody has go, too.
+func (t *Tree) tidy(ctx context.Context, report func(bad bool, format string, args ...any)) {
+	of := map[string]bool{}
 	for _, left := range t.leftovers() {
-		of, _, _ := strings.Cut(left, "!")
-		name := unit.Name(of)
-		if unlock, err := t.lock(ctx, string(name)); err == nil {
-			t.sweep(name)
+		name := strings.TrimSuffix(left, lockSuffix) // of the lock of a template's instances it leaves an "!"
+		if name == left {
+			name, _, _ = strings.Cut(left, "!")
+		}
+		of[name] = true
+	}
+	t.each(slices.Sorted(maps.Keys(of)), func(name string) {
+		ctx, cancel := t.underWay(ctx, unit.DefaultStopGracePeriod+finishTime)
+		defer cancel()
+		unlock, err := t.lock(ctx, name)
+		if err == nil {
+			err = t.sweep(ctx, unit.Name(name))
 			unlock()
 		}
+		if err != nil {
+			report(true, "cannot take away what is left of %s: %v", name, cause(err))
+		}
+	})
+}
+
+// each does something for each name, some of them side by side.
+func (t *Tree) each(names []string, do func(name string)) {
+	turns := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for _, name := range names {
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			do(name)
+		})
 	}
+	all.Wait()
 }
 
 // toBe lists the instances that there are to be.
-func (t *Tree) toBe(ctx context.Context, records []store.Record, report func(bad bool, format string, args ...any)) []unit.Name {
-	names := map[unit.Name]bool{}
+func (t *Tree) toBe(ctx context.Context, records []store.Record, report func(bad bool, format string, args ...any)) []string {
+	names := map[string]bool{}
 	for i := range t.o.Templates {
 		template := &t.o.Templates[i]
 		if e := template.Spec.Enabled; !e.On {
@@ -80,7 +101,7 @@ func (t *Tree) toBe(ctx context.Context, records []store.Record, report func(bad
 			continue
 		}
 		for _, instance := range template.Always {
-			names[unit.Name(template.Name+"@"+instance)] = true
+			names[template.Name+"@"+instance] = true
 		}
 		found := t.discover(ctx, template, records)
 		if found.Trouble != "" {
@@ -90,20 +111,15 @@ func (t *Tree) toBe(ctx context.Context, records []store.Record, report func(bad
 			report(false, "%s", text) // whoever owns the directory must not make a boot fail
 		}
 		for _, instance := range found.Names {
-			names[unit.Name(template.Name+"@"+instance)] = true
+			names[template.Name+"@"+instance] = true
 		}
 	}
 	for _, r := range records {
 		if !r.Discovered && r.Unit.Template() != "" {
-			names[r.Unit] = true
+			names[string(r.Unit)] = true
 		}
 	}
-	var list []unit.Name
-	for name := range names {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
+	return slices.Sorted(maps.Keys(names))
 }
 
 func directoryOf(t *unit.Template) string {

@@ -64,7 +64,9 @@ func TestReconcile(t *testing.T) {
 			u.Discover = &unit.Discovery{Directory: w.dir + "/profiles", Marker: "MARK"}
 			u.IntentFrom = &unit.IntentSource{File: w.dir + "/profiles/%i/state.json", Paths: []string{"desired"}, Up: []string{"running"}}
 		})
-		broken := template(func(u *unit.Template) { u.Name, u.Always, u.Spec.Command = "broken", []string{"x"}, []string{"-oops"} })
+		broken := template(func(u *unit.Template) {
+			u.Name, u.Always, u.Spec.Command = "broken", []string{"x"}, []string{"o\x00ps"}
+		})
 		tree := w.open(gateway, broken)
 		ctx, got := t.Context(), ask(t)
 
@@ -74,7 +76,7 @@ func TestReconcile(t *testing.T) {
 		}
 		for _, text := range []string{
 			"gateway@default: restored, down (boot)", "gateway@found: restored, down (discovery)", "gateway@wanted: restored, up (discovery)",
-			"gateway@notext: restored, down (discovery)", "cannot restore broken@x: its command cannot be executed by a script", `"Bad Name"`,
+			"gateway@notext: restored, down (discovery)", "cannot restore broken@x: there is a NUL in what run would say", `"Bad Name"`,
 		} {
 			if !first.has(text) {
 				t.Errorf("%q is not said: %q", text, first.lines)

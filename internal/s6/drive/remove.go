@@ -52,7 +52,9 @@ func (t *Tree) remove(ctx context.Context, name unit.Name) (engine.Status, error
 	defer unlock()
 	s, err := t.open("remove", name)
 	if err != nil {
-		t.sweep(name)
+		if err := t.sweep(ctx, name); err != nil {
+			return engine.Status{}, fmt.Errorf("of an earlier one of that name something is left: %w", err)
+		}
 		return engine.Status{}, err
 	}
 	defer s.close()
@@ -106,7 +108,7 @@ func (t *Tree) stopped(ctx context.Context, s *service) error {
 			}
 			told = true
 		}
-		status, err := s.Status(t.o.Release)
+		status, err := t.read(s)
 		return err == nil && status.PID == 0 && !status.WantUp, nil
 	})
 }

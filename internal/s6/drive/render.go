@@ -1,9 +1,10 @@
 package drive
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,8 +32,8 @@ const finishTime = 5 * time.Second
 // render makes the files of an instance's service directory. self is pintle's own program. notes are what the template
 // asks for and s6 cannot do.
 func render(spec *unit.Spec, self string) (files []file, notes []string, err error) {
-	if len(spec.Command) == 0 || strings.HasPrefix(spec.Command[0], "-") {
-		return nil, nil, fmt.Errorf("its command cannot be executed by a script")
+	if len(spec.Command) == 0 {
+		return nil, nil, errors.New("it has no command")
 	}
 	r := renderer{spec: spec, self: self}
 	files = []file{
@@ -77,47 +78,26 @@ func quoteAll(words []string) string {
 	return strings.Join(all, " ")
 }
 
-// loadEnvironment takes the container's environment over, by what the shell has built in: a service of s6-overlay
-// starts with an almost empty one.
-const loadEnvironment = `for f in ` + containerEnvironment + `/*; do
-  name=${f##*/}
-  case $name in [0-9]*|*[!A-Za-z0-9_]*) continue ;; esac
-  [ -f "$f" ] && [ -r "$f" ] || continue
-  value=
-  while IFS= read -r line; do value="$value$line
-"; done <"$f"
-  export "$name=$value$line"
-done
-unset f name value line
-`
-
-// begin is the beginning of a script that goes on as the unit's user: who has the rights to becomes that user by way
-// of pintle, which then executes the script again.
-func (r renderer) begin(about string, files []unit.EnvFile) string {
-	text := "#!/bin/sh\n# " + about + "\n# Rendered by pintle; a change is lost with the next start.\n"
-	if r.spec.User == "" && len(files) == 0 {
-		return text + loadEnvironment
-	}
+// launch is a script that becomes the process that it is for, by way of pintle. Whatever is in a word of it, the shell
+// sees it in quotes, and nothing else.
+func (r renderer) launch(about, before string, options []string, command ...string) string {
 	words := []string{r.self, LaunchRole}
 	if r.spec.User != "" {
 		words = append(words, "--user", r.spec.User)
 	}
-	for _, f := range files {
-		flag := "--env-file"
-		if f.Optional {
-			flag = "--optional-env-file"
-		}
-		words = append(words, flag, f.Path)
-	}
-	return text + "if [ \"${2-}\" != launched ]; then\n" + loadEnvironment + "exec " + quoteAll(words) + " -- ./run \"$1\" launched\nfi\n"
+	words = append(append(append(words, options...), "--"), command...)
+	return "#!/bin/sh\n# " + about + "\n# Rendered by pintle; a change is lost with the next start.\n" + before + "exec " + quoteAll(words) + "\n"
 }
 
 func (r renderer) run() string {
 	s := r.spec
-	var b strings.Builder
-	b.WriteString(r.begin(string(s.Name)+", an instance of template "+s.Name.Template(), s.EnvFiles))
-	if s.Log != nil {
-		b.WriteString("exec 2>&1\n")
+	options := []string{"--container-environment", containerEnvironment}
+	for _, f := range s.EnvFiles {
+		flag := "--env-file"
+		if f.Optional {
+			flag = "--optional-env-file"
+		}
+		options = append(options, flag, f.Path)
 	}
 	env := map[string]string{
 		"PINTLE_UNIT": string(s.Name), "PINTLE_TEMPLATE": s.Name.Template(), "PINTLE_INSTANCE": s.Name.Instance(),
@@ -125,24 +105,18 @@ func (r renderer) run() string {
 	}
 	maps.Copy(env, s.Environment)
 	for _, key := range slices.Sorted(maps.Keys(env)) {
-		if variable.MatchString(key) {
-			fmt.Fprintf(&b, "export %s=%s\n", key, quote(env[key]))
-		}
+		options = append(options, "--set", key+"="+env[key])
 	}
-	dir := s.WorkingDir
-	if dir == "" {
-		dir = "/"
-	}
-	fmt.Fprintf(&b, "cd %s || exit 126\n", quote(dir))
+	options = append(options, "--directory", cmp.Or(s.WorkingDir, "/"))
 	if s.Attributes.Umask != nil {
-		fmt.Fprintf(&b, "umask %04o\n", *s.Attributes.Umask)
+		options = append(options, "--umask", fmt.Sprintf("%04o", *s.Attributes.Umask))
 	}
-	fmt.Fprintf(&b, "exec %s\n", quoteAll(s.Command))
-	return b.String()
+	before := ""
+	if s.Log != nil {
+		before = "exec 2>&1\n"
+	}
+	return r.launch(string(s.Name)+", an instance of template "+s.Name.Template(), before, options, s.Command...)
 }
-
-// variable is a name that a shell can export.
-var variable = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_]*\z`)
 
 // park is the exit code of finish that has s6 leave a service down.
 const park = 125
@@ -195,8 +169,11 @@ const (
 func (r renderer) log() string {
 	l := r.spec.Log
 	size := min(max(l.Size, leastLogSize), mostLogSize)
-	return r.begin("the logger of "+string(r.spec.Name), nil) +
-		fmt.Sprintf("mkdir -p %s || exit 111\nPATH=$PATH:/command:/usr/bin:/bin\nexec s6-log n%d s%d 1 T %s\n", quote(l.Directory), l.Keep, size, quote(l.Directory))
+	const script = `mkdir -p "$0" || exit 111
+PATH=$PATH:/command:/usr/bin:/bin
+exec s6-log "$@" "$0"`
+	return r.launch("the logger of "+string(r.spec.Name), "", nil,
+		"/bin/sh", "-c", script, l.Directory, fmt.Sprintf("n%d", l.Keep), fmt.Sprintf("s%d", size), "1", "T")
 }
 
 // beyond is what the template asks for and s6 cannot do, or not as pintle does it.
@@ -222,11 +199,6 @@ func (r renderer) beyond() []string {
 	a := s.Attributes
 	a.Umask = nil
 	note(!a.IsZero(), "limits, nice, oom_score_adj, capabilities and no_new_privileges: they stay as the tree has them")
-	for key := range s.Environment {
-		if !variable.MatchString(key) {
-			note(true, fmt.Sprintf("environment: no shell can export %q", key))
-		}
-	}
 	slices.Sort(notes)
 	return slices.Compact(notes)
 }

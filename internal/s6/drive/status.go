@@ -35,7 +35,7 @@ func (t *Tree) look(s *service) view {
 	if v.supervised, v.err = s.Supervised(); v.err != nil {
 		return v
 	}
-	if v.status, v.err = s.Status(t.o.Release); v.err != nil {
+	if v.status, v.err = t.read(s); v.err != nil {
 		if errors.Is(v.err, fs.ErrNotExist) { // its s6-supervise has only just begun, or never was
 			v.err = nil
 		}
@@ -49,7 +49,7 @@ func (t *Tree) look(s *service) view {
 		if v.err != nil {
 			return v
 		}
-		if v.status, v.err = s.Status(t.o.Release); v.err != nil || v.status == before {
+		if v.status, v.err = t.read(s); v.err != nil || v.status == before {
 			break
 		}
 	}
@@ -58,6 +58,9 @@ func (t *Tree) look(s *service) view {
 	}
 	return v
 }
+
+// read reads the status as the release has it that wrote it: its length tells which.
+func (t *Tree) read(s *service) (wire.Status, error) { return s.StatusOfAny(t.o.Release) }
 
 // ended is the number of the last run that is over. Where s6 has forgotten some, it is told by the clock, so that it
 // grows from run to run.

@@ -67,7 +67,7 @@ func (t *Tree) again(ctx context.Context, s *service) error {
 		return err
 	}
 	err := until(ctx, []*wire.Dir{s.Dir}, func() (bool, error) {
-		status, err := s.Status(t.o.Release)
+		status, err := t.read(s)
 		return err == nil && status.PID == 0 && !status.WantUp, err
 	})
 	return errors.Join(err, t.tell(ctx, s, "u"))
@@ -140,10 +140,10 @@ func (t *Tree) act(ctx context.Context, s *service, spec *unit.Spec, n note) err
 	return t.tell(ctx, s, "u")
 }
 
-// tell writes commands to the service's s6-supervise, which may be just being started.
+// tell writes commands to the service's s6-supervise, which may be just being started, or may have to be.
 func (t *Tree) tell(ctx context.Context, s *service, commands string) error {
 	err := s.Control(commands)
-	if !errors.Is(err, wire.ErrNotListening) || t.alive() != nil {
+	if !errors.Is(err, wire.ErrNotListening) || t.rescan(false) != nil {
 		return err
 	}
 	return until(ctx, []*wire.Dir{s.Dir}, func() (bool, error) {

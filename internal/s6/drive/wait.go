@@ -12,7 +12,8 @@ import (
 const again = 200 * time.Millisecond
 
 // until waits until is tells so, and asks it again whenever an s6-supervise of one of the directories has said
-// something, and now and then. It listens first, so that nothing is missed.
+// something, and now and then. It listens first, so that nothing is missed; where it cannot, because somebody took the
+// event directory away or does not let it in, there is the now and then.
 func until(ctx context.Context, dirs []*wire.Dir, is func() (bool, error)) error {
 	heard := make(chan struct{}, 1)
 	for _, d := range dirs {
@@ -22,10 +23,9 @@ func until(ctx context.Context, dirs []*wire.Dir, is func() (bool, error)) error
 			default:
 			}
 		})
-		if err != nil {
-			return err
+		if err == nil {
+			defer end()
 		}
-		defer end()
 	}
 	seldom, stop := tick(again)
 	defer stop()

@@ -3,10 +3,14 @@ package drive
 import (
 	"context"
 	"iter"
+	"maps"
 	"reflect"
+	"slices"
+	"sync"
 	"time"
 
 	"pintle/internal/engine"
+	"pintle/internal/s6/wire"
 	"pintle/internal/unit"
 )
 
@@ -17,7 +21,7 @@ const glance = time.Second
 // Watch implements engine.Engine, by listening to each s6-supervise that the caller may listen to.
 func (t *Tree) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 	return func(yield func(engine.Status, error) bool) {
-		w := &watcher{t: t, news: make(chan unit.Name, 64), poked: t.poker(), ends: map[unit.Name]func(){}, last: map[unit.Name]engine.Status{}, done: make(chan struct{})}
+		w := &watcher{t: t, changed: map[unit.Name]bool{}, news: make(chan struct{}, 1), poked: t.poker(), ends: map[unit.Name]ear{}, last: map[unit.Name]engine.Status{}}
 		defer w.close()
 		seldom, stop := tick(glance)
 		defer stop()
@@ -29,8 +33,10 @@ func (t *Tree) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 			select {
 			case <-ctx.Done():
 				return
-			case name := <-w.news:
-				more = w.one(name, yield)
+			case <-w.news:
+				for _, name := range w.take() {
+					more = more && w.one(name, yield)
+				}
 			case <-w.poked:
 				more = w.all(yield)
 			case <-seldom:
@@ -45,18 +51,45 @@ func (t *Tree) Watch(ctx context.Context) iter.Seq2[engine.Status, error] {
 
 type watcher struct {
 	t     *Tree
-	news  chan unit.Name
 	poked chan struct{}
-	done  chan struct{}
 	// ends are what ends listening to each service; last is what was said of it.
-	ends map[unit.Name]func()
+	ends map[unit.Name]ear
 	last map[unit.Name]engine.Status
+
+	// news has something when changed has. Who listens never waits for who watches, who may be about to end it.
+	news    chan struct{}
+	mu      sync.Mutex
+	changed map[unit.Name]bool
+}
+
+// ear is a listener in a directory; of one that has another's name by now it hears nothing.
+type ear struct {
+	in  wire.Identity
+	end func()
+}
+
+// note hears of a service.
+func (w *watcher) note(name unit.Name) {
+	w.mu.Lock()
+	w.changed[name] = true
+	w.mu.Unlock()
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watcher) take() []unit.Name {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	names := slices.Sorted(maps.Keys(w.changed))
+	clear(w.changed)
+	return names
 }
 
 func (w *watcher) close() {
-	close(w.done)
-	for _, end := range w.ends {
-		end()
+	for _, e := range w.ends {
+		e.end()
 	}
 	w.t.mu.Lock()
 	delete(w.t.poked, w.poked)
@@ -86,14 +119,33 @@ func (w *watcher) all(yield func(engine.Status, error) bool) bool {
 }
 
 func (w *watcher) gone(name unit.Name, last engine.Status, yield func(engine.Status, error) bool) bool {
-	if end := w.ends[name]; end != nil {
-		end()
-	}
-	delete(w.ends, name)
+	w.deafen(name)
 	delete(w.last, name)
 	last.Gone, last.PID, last.State, last.Desired, last.Reason = true, 0, unit.Down, "down", unit.Asked
 	last.Because = "removed"
 	return yield(last, nil)
+}
+
+func (w *watcher) deafen(name unit.Name) {
+	if e, listening := w.ends[name]; listening {
+		e.end()
+		delete(w.ends, name)
+	}
+}
+
+// listen listens to a service, if it does not yet. Who may not looks now and then.
+func (w *watcher) listen(s *service) {
+	var in wire.Identity
+	if st, err := s.Stat("event"); err == nil {
+		in = wire.Identity{Dev: uint64(st.Dev), Ino: st.Ino}
+	}
+	if e, listening := w.ends[s.name]; listening && e.in == in {
+		return
+	}
+	w.deafen(s.name)
+	if end, err := listen(s.Dir, func() { w.note(s.name) }); err == nil {
+		w.ends[s.name] = ear{in, end}
+	}
 }
 
 // one looks at a service, and says what is new of it.
@@ -107,17 +159,7 @@ func (w *watcher) one(name unit.Name, yield func(engine.Status, error) bool) boo
 		return true
 	}
 	defer s.close()
-	if _, listening := w.ends[name]; !listening {
-		end, err := listen(s.Dir, func() {
-			select {
-			case w.news <- name:
-			case <-w.done:
-			}
-		})
-		if err == nil { // who may not listen looks now and then
-			w.ends[name] = end
-		}
-	}
+	w.listen(s)
 	status := w.t.status(s)
 	if known && reflect.DeepEqual(status, last) {
 		return true
