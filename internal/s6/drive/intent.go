@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"syscall"
 
 	"pintle/internal/engine"
@@ -56,6 +57,7 @@ func readNote(root *os.Root, name unit.Name) note {
 func writeNote(root *os.Root, n note) error {
 	data, err := json.Marshal(n)
 	if err == nil {
+		_ = root.Mkdir(path.Dir(noteFile), 0o755) // of what somebody else has made
 		err = replaceFile(root, file{path: noteFile, text: string(data) + "\n"})
 	}
 	return err

@@ -152,9 +152,21 @@ func (t *Tree) supervised(s *service) bool {
 	return false
 }
 
+// supervises tells whether an s6-supervise has a directory. Where its lock is not what one makes, none has begun there.
+func supervises(d *wire.Dir) (bool, error) {
+	held, err := d.Supervised()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return false, nil
+	}
+	return held, err
+}
+
 // waitReleased waits until no s6-supervise has a directory, by the lock in its supervise directory: that can be shared
 // as soon as who held it is gone.
-func waitReleased(ctx context.Context, root *os.Root, supervise string) error {
+func waitReleased(ctx context.Context, d *wire.Dir, root *os.Root, supervise string) error {
+	if held, err := supervises(d); err != nil || !held {
+		return err
+	}
 	f, err := root.OpenFile(supervise+"/lock", os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

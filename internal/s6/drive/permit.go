@@ -45,7 +45,9 @@ func Permit(user string, dirs []string, say func(line string)) error {
 			continue
 		}
 		for _, service := range services {
-			done(service, permit(service, id.GID))
+			if err := permit(service, id.GID); !errors.Is(err, errInternal) {
+				done(service, err)
+			}
 		}
 	}
 	if failed > 0 {
@@ -54,11 +56,16 @@ func Permit(user string, dirs []string, say func(line string)) error {
 	return nil
 }
 
-// permittable are the services that a directory is, or has.
+// permittable are the services that a directory is, or has. Links in it count where only root could have made them.
 func permittable(dir string) ([]string, error) {
 	if isDir(filepath.Join(dir, "supervise")) {
 		return []string{dir}, nil
 	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	trusted := info.Sys().(*syscall.Stat_t).Uid == 0 && info.Mode().Perm()&0o022 == 0
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -66,7 +73,7 @@ func permittable(dir string) ([]string, error) {
 	var services []string
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasPrefix(name, ".") && !internal(name) && !strings.HasPrefix(name, "s6-linux-") && isDir(filepath.Join(dir, name, "supervise")) {
+		if !strings.HasPrefix(name, ".") && (trusted || e.IsDir()) && isDir(filepath.Join(dir, name, "supervise")) {
 			services = append(services, filepath.Join(dir, name))
 		}
 	}
@@ -79,6 +86,9 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
+// errInternal: the service is s6's own, by whatever name.
+var errInternal = errors.New("it is one of s6's own services")
+
 // permit does it to a service, and to its logger.
 func permit(service string, gid int) error {
 	f, err := os.OpenFile(service, os.O_RDONLY|syscall.O_DIRECTORY, 0)
@@ -86,6 +96,15 @@ func permit(service string, gid int) error {
 		return err
 	}
 	defer f.Close()
+	place, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{filepath.Base(place), filepath.Base(service)} {
+		if internal(name) || strings.HasPrefix(name, "s6-linux-") || strings.HasPrefix(name, ".") {
+			return errInternal
+		}
+	}
 	if err := permitIn(int(f.Fd()), gid); err != nil {
 		return err
 	}

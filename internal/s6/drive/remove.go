@@ -18,7 +18,10 @@ import (
 // of it, or with what is still there.
 func (t *Tree) Remove(ctx context.Context, name unit.Name) (engine.Status, error) {
 	template := t.templates[name.Template()]
+	_, err := unit.ParseName(string(name))
 	switch {
+	case err != nil:
+		return engine.Status{}, t.unknown("remove", name)
 	case name.Template() == "":
 		s, err := t.open("remove", name)
 		if err != nil {
@@ -59,9 +62,7 @@ func (t *Tree) remove(ctx context.Context, name unit.Name) (engine.Status, error
 	}
 	defer s.close()
 	n := t.wish(ctx, readNote(s.root, name), false)
-	if err := writeNote(s.root, n); err != nil {
-		return engine.Status{}, err
-	}
+	_ = writeNote(s.root, n) // on a full disk it can be removed nevertheless
 	if err := t.stopped(ctx, s); err != nil {
 		return engine.Status{}, err
 	}
@@ -96,7 +97,7 @@ func (t *Tree) stopped(ctx context.Context, s *service) error {
 	}
 	told := false
 	return until(ctx, []*wire.Dir{s.Dir}, func() (bool, error) {
-		if held, err := s.Supervised(); err != nil || !held {
+		if held, err := supervises(s.Dir); err != nil || !held {
 			return true, err // nobody is there who could start it
 		}
 		if !told {
@@ -129,16 +130,16 @@ func (t *Tree) takeAway(ctx context.Context, s *service, name unit.Name, place s
 			_ = d.Control("dx") // where nobody listens, nobody has to end
 		}
 	}
-	if err := waitReleased(ctx, s.root, "supervise"); err != nil {
+	if err := waitReleased(ctx, s.Dir, s.root, "supervise"); err != nil {
 		return err
 	}
 	if s.log != nil {
 		soon, cancel := context.WithTimeout(ctx, loggerTime)
-		err := waitReleased(soon, s.root, "log/supervise")
+		err := waitReleased(soon, s.log, s.root, "log/supervise")
 		cancel()
 		if err != nil { // something else holds its pipe
 			_ = s.log.Control("dx")
-			err = waitReleased(ctx, s.root, "log/supervise")
+			err = waitReleased(ctx, s.log, s.root, "log/supervise")
 		}
 		if err != nil {
 			return err

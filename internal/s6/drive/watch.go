@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"maps"
@@ -153,7 +154,9 @@ func (w *watcher) one(name unit.Name, yield func(engine.Status, error) bool) boo
 	last, known := w.last[name]
 	s, err := w.t.open("watch", name)
 	if err != nil {
-		if engine.KindOf(err) == engine.NotFound && known {
+		if engine.KindOf(err) == engine.NotFound {
+			// It was there when the names were read: who has had the first status since may wait for just this.
+			last.Name, last.Kind = name, cmp.Or(last.Kind, unit.Instance)
 			return w.gone(name, last, yield)
 		}
 		return true
