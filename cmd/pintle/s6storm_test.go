@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -96,8 +97,11 @@ func TestStrangers(t *testing.T) {
 	}
 	info, err := os.Stat(w.scan + "/gateway@b/run")
 	must(t, err)
-	if owner := fmt.Sprint(info.Sys()); !strings.Contains(owner, "Uid:10000") {
-		t.Errorf("what root makes there is not its owner's: %s", owner)
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 10000 {
+		t.Errorf("what root makes there is uid %d's", uid)
+	}
+	if _, err := os.Stat(w.scan + "/gateway@b/log"); err == nil {
+		t.Error("it has a logger, and no directory for what it would write")
 	}
 	for _, name := range []string{"gateway@a", "gateway@b"} {
 		if code, out := w.call(0, "remove", name); code != 0 {

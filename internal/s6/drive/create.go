@@ -173,7 +173,7 @@ func (t *Tree) furnish(place string, spec *unit.Spec, n note) error {
 	}
 	defer root.Close()
 	for _, dir := range []string{".", "data", "log"} {
-		if dir == "log" && spec.Log == nil {
+		if dir == "log" && !logged(spec) {
 			continue
 		}
 		if dir != "." {

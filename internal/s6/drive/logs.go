@@ -50,7 +50,7 @@ func (t *Tree) readLog(req engine.LogRequest) ([]engine.Line, error) {
 	run := t.look(s).run()
 	spec, err := t.instantiate(req.Name)
 	switch {
-	case err != nil || spec.Log == nil:
+	case err != nil || !logged(spec):
 		return nil, engine.Errorf(engine.Conflict, "cannot read the log of %s: with s6 it is in no file that pintle knows (a template's log: directory)", req.Name)
 	case req.Follow:
 		return nil, engine.Errorf(engine.Conflict, "cannot follow the log of %s: s6-log writes it, see tail -F %s/current", req.Name, spec.Log.Directory)

@@ -36,6 +36,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(LaunchCode(err))
 	}
+	if len(os.Args) > 1 && os.Args[1] == sayAll {
+		dir, _ := os.Getwd()
+		fmt.Print(dir + "\x01" + strings.Join(os.Args[2:], "\x00") + "\x00\x00\x00" + strings.Join(os.Environ(), "\x00"))
+		os.Exit(0)
+	}
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		fmt.Fprintf(os.Stderr, "these are tests, and can't do %q\n", os.Args[1:])
 		os.Exit(125) // or each run of a test would be all tests again

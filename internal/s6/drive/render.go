@@ -49,7 +49,7 @@ func render(spec *unit.Spec, self string) (files []file, notes []string, err err
 	if spec.Readiness != nil && spec.Readiness.FD > 0 {
 		files = append(files, file{"notification-fd", strconv.Itoa(spec.Readiness.FD) + "\n", false})
 	}
-	if spec.Log != nil {
+	if logged(spec) {
 		files = append(files, file{"log/type", "longrun\n", false}, file{"log/run", r.log(), true})
 	}
 	for _, f := range files {
@@ -112,7 +112,7 @@ func (r renderer) run() string {
 		options = append(options, "--umask", fmt.Sprintf("%04o", *s.Attributes.Umask))
 	}
 	before := ""
-	if s.Log != nil {
+	if logged(s) {
 		before = "exec 2>&1\n"
 	}
 	return r.launch(string(s.Name)+", an instance of template "+s.Name.Template(), before, options, s.Command...)
@@ -157,6 +157,9 @@ func (r renderer) finish() string {
 	b.WriteString("esac\n")
 	return b.String()
 }
+
+// logged tells whether an instance has a logger of its own: what has no directory to be kept in is the tree's to log.
+func logged(spec *unit.Spec) bool { return spec.Log != nil && spec.Log.Directory != "" }
 
 // The bounds of s6-log's own.
 const (
