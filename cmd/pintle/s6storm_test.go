@@ -17,7 +17,7 @@ const stormVariable = "PINTLE_S6_TEST_STORM"
 // once, as an unprivileged user in a tree of root's and without any tool of s6's on PATH; first one verb after the other,
 // then each instance as fast as it goes. In the end there is no s6-supervise, no directory, no lock and no zombie.
 func TestStormOfCommands(t *testing.T) {
-	many := 30
+	many := 12
 	if os.Getenv(stormVariable) == "full" {
 		many = 200
 	}

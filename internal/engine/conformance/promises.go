@@ -422,6 +422,39 @@ var promises = []promise{
 			k.Errorf("%d say that they created it", n)
 		}
 	}},
+	{name: "a name that no unit has is refused", keep: func(k *kit) {
+		for _, n := range []unit.Name{"../x", "gateway@../x", "gateway@", "@a", unit.Name("gateway@" + strings.Repeat("x", 300))} {
+			for verb, do := range map[string]func(context.Context, unit.Name) (engine.Status, error){
+				"find": k.Get, "start": k.Start, "stop": k.Stop, "restart": k.Restart, "remove": k.Remove,
+			} {
+				if _, err := do(k.Context(), n); engine.KindOf(err) != engine.NotFound && engine.KindOf(err) != engine.Invalid {
+					k.Errorf("%s %.20q: %v (%s)", verb, n, err, engine.KindOf(err))
+				}
+			}
+			if _, _, err := k.Create(k.Context(), engine.CreateRequest{Name: n}); engine.KindOf(err) != engine.NotFound && engine.KindOf(err) != engine.Invalid {
+				k.Errorf("create %.20q: %v (%s)", n, err, engine.KindOf(err))
+			}
+		}
+	}},
+	{name: "who does not wait any longer is answered, and the wish stays", change: func(k *kit, t *unit.Template) {
+		k.script(t, "trap '' TERM")
+		t.Spec.Stop.Grace = time.Hour
+	}, keep: func(k *kit) {
+		k.create(name, false)
+		was := k.untilOn(name, 1)
+		ctx, cancel := context.WithTimeout(k.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := k.Restart(ctx, name) // whether it is an error depends on what the engine waits for itself
+		if err != nil && ctx.Err() == nil || time.Since(began) > Patience {
+			k.Errorf("after %v: %v", time.Since(began), err)
+		}
+		s := k.ok(k.Get(k.Context(), name))
+		if s.Intent.Generation != was.Intent.Generation+1 || !s.Intent.Up || s.PID != was.PID || s.State != unit.Stopping {
+			k.Errorf("%+v", s)
+		}
+		k.ok(k.Signal(k.Context(), name, unit.SIGKILL))
+	}},
 	{name: "what it cannot do it says", keep: func(k *kit) {
 		k.create(name, true)
 		if _, err := k.Reload(k.Context(), engine.ReloadRequest{DryRun: true}); err != nil && engine.KindOf(err) != engine.Conflict {

@@ -107,6 +107,9 @@ func (l *launch) execute(environ []string) error {
 		}
 		env.set(entries)
 	}
+	if l.directory != "" {
+		env["PWD"] = l.directory
+	}
 	env.set(l.set)
 	if l.umask != "" {
 		mask, err := strconv.ParseUint(l.umask, 8, 32)

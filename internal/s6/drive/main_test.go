@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == sayAll {
 		dir, _ := os.Getwd()
-		fmt.Print(dir + "\x01" + strings.Join(os.Args[2:], "\x00") + "\x00\x00\x00" + strings.Join(os.Environ(), "\x00"))
+		fmt.Printf("%q %q\n%s", dir, os.Args[2:], strings.Join(os.Environ(), "\x00"))
 		os.Exit(0)
 	}
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -73,11 +74,11 @@ func TestAnyBytes(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v: %s", sh, err, said.String())
 			}
-			parts := strings.Split(string(out), "\x00\x00\x00")
-			if want := dir + "\x01" + strings.Join(args[2:], "\x00"); len(parts) != 2 || parts[0] != want {
-				t.Fatalf("%s: got %q\nwant %q", sh, parts, want)
+			first, environ, _ := strings.Cut(string(out), "\n")
+			if want := fmt.Sprintf("%q %q", dir, args[2:]); first != want {
+				t.Fatalf("%s: got %s\nwant %s", sh, first, want)
 			}
-			got := strings.Split(parts[1], "\x00")
+			got := strings.Split(environ, "\x00")
 			for _, all := range []map[string]string{theirs, ours} {
 				for key, value := range all {
 					if !slices.Contains(got, key+"="+value) {
