@@ -25,7 +25,7 @@ func (t *Tree) Create(ctx context.Context, req engine.CreateRequest) (engine.Sta
 	if err != nil {
 		return engine.Status{}, false, engine.Errorf(engine.KindOf(err), "cannot create %s: %v", name, err)
 	}
-	created, err := t.ensure(ctx, spec, func(was note, exists bool) (note, bool) {
+	s, created, err := t.ensure(ctx, spec, func(was note, exists bool) (note, bool) {
 		n := was
 		n.Discovered = false
 		if exists && req.Down {
@@ -36,8 +36,7 @@ func (t *Tree) Create(ctx context.Context, req engine.CreateRequest) (engine.Sta
 	if err != nil {
 		return engine.Status{}, false, t.failure("create", name, err)
 	}
-	s, err := t.Get(ctx, name)
-	return s, created, err
+	return s, created, nil
 }
 
 // instantiate makes an instance's spec. The error is a cause, not yet a sentence.
@@ -56,19 +55,31 @@ func (t *Tree) instantiate(name unit.Name) (*unit.Spec, error) {
 	return &spec, nil
 }
 
-// ensure has an instance be there and supervised, with the note that decide makes of the one that is there, or was
-// kept; where it is there and that is a wish, it is done. It tells whether it made the instance.
-func (t *Tree) ensure(ctx context.Context, spec *unit.Spec, decide func(was note, exists bool) (n note, wish bool)) (created bool, err error) {
+// decision makes the note of an instance of the one that is there, or was kept, and tells whether that is a wish.
+type decision func(was note, exists bool) (n note, wish bool)
+
+// ensure has an instance be there and supervised, as decide says; where it is there and that is a wish, it is done. It returns
+// what the instance is before somebody else may change it, and whether it made it.
+func (t *Tree) ensure(ctx context.Context, spec *unit.Spec, decide decision) (is engine.Status, created bool, err error) {
 	ctx, cancel := t.underWay(ctx, 0)
 	defer cancel()
 	if err := t.alive(); err != nil {
-		return false, err
+		return is, false, err
 	}
 	unlock, err := t.lock(ctx, string(spec.Name))
 	if err != nil {
-		return false, err
+		return is, false, err
 	}
 	defer unlock()
+	if created, err = t.ensureLocked(ctx, spec, decide); err != nil {
+		return is, false, err
+	}
+	is, err = t.Get(ctx, spec.Name)
+	return is, created, err
+}
+
+// ensureLocked is ensure for who has the instance's lock.
+func (t *Tree) ensureLocked(ctx context.Context, spec *unit.Spec, decide decision) (created bool, err error) {
 	s, err := t.openAt(string(spec.Name))
 	switch {
 	case err == nil:

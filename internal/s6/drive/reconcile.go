@@ -175,7 +175,7 @@ func (t *Tree) restore(ctx context.Context, name unit.Name, report func(bad bool
 		return
 	}
 	var intent unit.Intent
-	created, err := t.ensure(ctx, spec, func(was note, exists bool) (note, bool) {
+	_, created, err := t.ensure(ctx, spec, func(was note, exists bool) (note, bool) {
 		n, wish := t.found(name)(was, exists)
 		intent = n.Intent
 		return n, wish
@@ -192,7 +192,7 @@ func (t *Tree) restore(ctx context.Context, name unit.Name, report func(bad bool
 
 // found is what is wanted of an instance that nobody has just asked for: what was wanted last, else what a file says,
 // else what its template does.
-func (t *Tree) found(name unit.Name) func(was note, exists bool) (note, bool) {
+func (t *Tree) found(name unit.Name) decision {
 	return func(was note, exists bool) (note, bool) {
 		if exists {
 			return was, false

@@ -91,7 +91,7 @@ func (t *Tree) change(ctx context.Context, verb string, name unit.Name, do func(
 	defer cancel()
 	s, err := t.open(verb, name)
 	if engine.KindOf(err) == engine.NotFound && t.declared(name) { // its directory is newer than the tree
-		if _, err := t.ensure(ctx, spec, t.found(name)); err != nil {
+		if _, _, err := t.ensure(ctx, spec, t.found(name)); err != nil {
 			return fail(err)
 		}
 		s, err = t.open(verb, name)
