@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -22,7 +23,11 @@ import (
 // TestMain makes the test binary what pintle is: called by the name of a tool, it is that tool.
 func TestMain(m *testing.M) {
 	if code, found := Run(os.Args); found {
-		os.Exit(code)
+		syscall.Exit(code) // and not os.Exit, before which the race detector sleeps
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // trials wait most of the time, and need no CPU for that
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
