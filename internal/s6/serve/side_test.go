@@ -190,9 +190,7 @@ func (s *side) listen(service string) error {
 				return
 			}
 			e.mu.Lock()
-			for _, b := range buf[:n] {
-				e.heard = append(e.heard, b)
-			}
+			e.heard = append(e.heard, buf[:n]...)
 			e.mu.Unlock()
 		}
 	}()
