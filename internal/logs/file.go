@@ -299,7 +299,12 @@ func openRegular(dir int, name string, flags int, mode uint32) (*os.File, int64,
 	if err != nil {
 		return nil, 0, err
 	}
-	if err = unix.Fstat(fd, &st); err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1) {
+	err = unix.Fstat(fd, &st)
+	switch {
+	case err != nil:
+	case st.Nlink == 0: // compressed, say, since it was opened
+		err = unix.ENOENT
+	case st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 1:
 		err = errNotRegular
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -572,4 +573,38 @@ func TestNoFileIsMissed(t *testing.T) {
 	if missed > 0 {
 		t.Errorf("%d files missed in %d looks", missed, looks)
 	}
+}
+
+// TestOpenedAsItGoes: a file that goes away just as it is opened, as one does that has been compressed, is one that is not there,
+// and no file of another kind: who reads then finds it by its other name.
+func TestOpenedAsItGoes(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	dir, err := os.Open(path)
+	must(t, err)
+	defer dir.Close()
+	stop := make(chan struct{})
+	var goes sync.WaitGroup
+	goes.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.WriteFile(path+"/a", nil, 0o600)
+				_ = os.Remove(path + "/a")
+			}
+		}
+	})
+	for range 20000 {
+		f, _, err := openRegular(int(dir.Fd()), "a", unix.O_RDONLY, 0)
+		if err != nil && err != unix.ENOENT {
+			t.Fatal(err)
+		}
+		if err == nil {
+			must(t, f.Close())
+		}
+	}
+	close(stop)
+	goes.Wait()
 }
