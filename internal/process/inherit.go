@@ -26,17 +26,17 @@ func inheritNothing() error {
 			}
 		}
 	}
-	return defaultSignals()
+	return DefaultSignals()
 }
 
 // lastSignal is the highest signal number (SIGRTMAX, signal(7)).
 const lastSignal = 64
 
-// defaultSignals gives every ignored signal its default effect back, because a
+// DefaultSignals gives every ignored signal its default effect back, because a
 // program begins with the ignored signals of the one that executes it
 // (execve(2)). Those that are caught begin with their default anyway. Go's
 // os/signal can't say which are ignored, and can't undo it.
-func defaultSignals() error {
+func DefaultSignals() error {
 	for n := range uintptr(lastSignal) {
 		// The kernel's struct sigaction: the handler, which is all that is looked at here, and room for the rest.
 		var action [8]uintptr

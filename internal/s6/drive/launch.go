@@ -128,6 +128,9 @@ func (l *launch) execute(environ []string) error {
 	if err != nil {
 		return err
 	}
+	if err := process.DefaultSignals(); err != nil {
+		return err
+	}
 	return syscall.Exec(path, l.command, list)
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pintle/internal/engine"
 	"pintle/internal/s6/wire"
 	"pintle/internal/store"
@@ -145,10 +147,16 @@ func (t *Tree) takeAway(ctx context.Context, s *service, name unit.Name, place s
 			return err
 		}
 	}
-	if err := t.root.RemoveAll(place); err != nil {
-		return fmt.Errorf("cannot remove what is left of it: %w", err)
-	}
-	return nil
+	// Somebody who waits for it may be making, or taking away, the FIFO by which he listens.
+	return until(ctx, nil, func() (bool, error) {
+		switch err := t.root.RemoveAll(place); {
+		case errors.Is(err, unix.ENOTEMPTY):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("cannot remove what is left of it: %w", err)
+		}
+		return true, nil
+	})
 }
 
 // published tells whether the directory is the one that has the unit's name.

@@ -89,3 +89,14 @@ func TestAnyBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsIgnored: a run begins with no signal ignored, also where s6-svscan was started with some (nohup(1)): a shell could
+// never hear them.
+func TestNothingIsIgnored(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("/bin/sh", "-c", `trap "" HUP INT USR1; exec "$0" "$@"`, self(t), LaunchRole, "--", "grep", "SigIgn", "/proc/self/status")
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Join(strings.Fields(string(out)), " ") != "SigIgn: 0000000000000000" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
