@@ -14,9 +14,9 @@ import (
 type access int
 
 const (
-	// manager: managers of the template whose instance the path names. What is
-	// no instance has no managers, so that it is the owners' alone. It is the
-	// zero value: an endpoint that declares nothing is closed.
+	// manager: managers of the template whose instance the path names, or the
+	// unit's keeper. What has neither is the owners' alone. It is the zero
+	// value: an endpoint that declares nothing is closed.
 	manager access = iota
 	// reader: those, and who may read the output of every unit.
 	reader
@@ -34,6 +34,7 @@ type policy struct {
 	uid      int // pintle's own
 	managers func(template string) (unit.Managers, bool)
 	readers  func() unit.Managers
+	keeper   func(unit.Name) (uid int, ok bool) // nil: nobody, for all
 	accounts account.Database
 }
 
@@ -63,10 +64,13 @@ func (p *policy) permitRead(who peer, verb string, name unit.Name) error {
 
 // judge is permit where others may, too.
 func (p *policy) judge(who peer, verb string, name unit.Name, readers unit.Managers) error {
-	if p.owner(who.uid) || p.manages(who, readers) {
+	if p.owner(who.uid) || p.manages(who, readers) || p.keeps(who, name) {
 		return nil
 	}
 	owners, nor := p.owners(), ""
+	if uid, ok := p.keeperOf(name); ok {
+		owners += fmt.Sprintf(" and uid %d", uid)
+	}
 	if len(readers.Users)+len(readers.Groups) > 0 {
 		owners += fmt.Sprintf(" and log.readers (%s)", readers)
 		nor = fmt.Sprintf(", nor among log.readers (%s)", readers)
@@ -95,6 +99,9 @@ func (p *policy) permitAll(who peer, verb string, reqs []engine.LogRequest) erro
 	for _, req := range reqs {
 		template := req.Name.Template()
 		allowed, known := may[template]
+		if p.keeps(who, req.Name) {
+			continue
+		}
 		if !known {
 			err := p.permitRead(who, verb, req.Name)
 			allowed = err == nil
@@ -125,6 +132,19 @@ func (p *policy) manages(who peer, m unit.Managers) bool {
 	})
 }
 
+// keeps tells whether who is the unit's keeper.
+func (p *policy) keeps(who peer, name unit.Name) bool {
+	uid, ok := p.keeperOf(name)
+	return ok && int64(uid) == int64(who.uid)
+}
+
+func (p *policy) keeperOf(name unit.Name) (uid int, ok bool) {
+	if p.keeper == nil {
+		return 0, false
+	}
+	return p.keeper(name)
+}
+
 // owners names those who may everything.
 func (p *policy) owners() string {
 	if p.uid == 0 {
@@ -141,6 +161,9 @@ func (p *policy) viewer(who peer) func(engine.Status) engine.Status {
 	return func(s engine.Status) engine.Status {
 		template := s.Name.Template()
 		may, known := seen[template]
+		if p.keeps(who, s.Name) {
+			return s
+		}
 		if !known {
 			may = p.permit(who, "see", s.Name) == nil
 			seen[template] = may

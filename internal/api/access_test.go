@@ -284,6 +284,44 @@ func TestReaders(t *testing.T) {
 	}
 }
 
+// A unit's keeper manages that unit, sees all of it, reads its output, and nothing of any other unit; a refusal names him.
+func TestKeepers(t *testing.T) {
+	t.Parallel()
+	o := rules(t)
+	keepers := map[unit.Name]int{"web": 10005, "db": 10006}
+	p := policy{managers: o.Managers, readers: func() unit.Managers { return unit.Managers{} }, accounts: o.Accounts, keeper: func(name unit.Name) (int, bool) {
+		uid, ok := keepers[name]
+		return uid, ok
+	}}
+	who := peer{uid: 10005}
+	if err := p.permit(who, "stop", "web"); err != nil {
+		t.Error(err)
+	}
+	if err := p.permitAll(who, "read the logs of", []engine.LogRequest{{Name: "web"}}); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []unit.Name{"db", "main", "gateway@a"} {
+		if err := p.permit(who, "stop", name); engine.KindOf(err) != engine.Denied {
+			t.Errorf("he may stop %s: %v", name, err)
+		}
+		err := p.permitAll(who, "read the logs of", []engine.LogRequest{{Name: "web"}, {Name: name}})
+		if engine.KindOf(err) != engine.Denied || !slices.Equal(asError(err).Units, []unit.Name{name}) {
+			t.Errorf("he may read the logs of %s: %v", name, err)
+		}
+	}
+	if err, want := p.permit(who, "stop", "db"), "cannot stop db: uid 10005 may not: only root and uid 10006 may, because db is no instance of a template"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	view := p.viewer(who)
+	for name, restricted := range map[unit.Name]bool{"web": false, "db": true, "main": true} {
+		for range 2 { // what is remembered of one is not taken for the other
+			if s := view(engine.Status{Name: name, Origin: "/x"}); s.Restricted != restricted || (s.Origin == "") != restricted {
+				t.Errorf("he sees of %s: %+v", name, s)
+			}
+		}
+	}
+}
+
 // A change of /etc/passwd or /etc/group counts at the next decision.
 func TestAccountsCountAtOnce(t *testing.T) {
 	t.Parallel()

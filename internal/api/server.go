@@ -23,6 +23,9 @@ type Options struct {
 	Managers func(template string) (unit.Managers, bool)
 	// Readers may read the output of every unit beside those who may manage it; nil: nobody may. It is called as Managers is.
 	Readers func() unit.Managers
+	// Keeper is the uid of who may manage a unit beside the owners and a template's managers, such as the user that an s6
+	// service runs as; false: nobody. Nil is nobody for all. It is called as Managers is.
+	Keeper func(unit.Name) (uid int, ok bool)
 	// UID is the user that pintle itself runs as.
 	UID int
 	// Accounts turns the managers' names into ids.
@@ -81,7 +84,7 @@ func newServer(o Options, t tuning) *Server {
 	}
 	s := &Server{
 		engine: o.Engine,
-		policy: policy{uid: o.UID, managers: o.Managers, readers: o.Readers, accounts: o.Accounts},
+		policy: policy{uid: o.UID, managers: o.Managers, readers: o.Readers, keeper: o.Keeper, accounts: o.Accounts},
 		tuning: t,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())

@@ -244,7 +244,7 @@ func (c *container) start() error {
 	})
 	c.units.Boot()
 	if listenErr == nil {
-		c.server = api.NewServer(api.Options{Engine: serve.Join(c.units, c.trees.list...), Managers: c.managers, Readers: c.readers, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
+		c.server = api.NewServer(api.Options{Engine: serve.Join(c.units, c.trees.list...), Managers: c.managers, Readers: c.readers, Keeper: c.trees.keeper, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(listener)
 	}
 	go c.sayConditions(changed)

@@ -142,13 +142,24 @@ func giveMade(parent int, name string, owner *process.Identity) error {
 	return unix.Fchownat(fd, "", owner.UID, owner.GID, unix.AT_EMPTY_PATH)
 }
 
-// declares tells whether the configuration has a unit of that name.
+// declares tells whether the configuration has a unit of that name, or instances may have it.
 func (c *container) declares(name unit.Name) bool {
 	has := func(list []unit.Spec) bool {
 		return slices.ContainsFunc(list, func(s unit.Spec) bool { return s.Name == name })
 	}
 	cfg := c.config.Load()
-	return name == unit.MainName || has(cfg.Services) || has(cfg.Oneshots)
+	return name == unit.MainName || has(cfg.Services) || has(cfg.Oneshots) ||
+		slices.ContainsFunc(cfg.Templates, func(t unit.Template) bool { return t.Name == name.Template() })
+}
+
+// keeper is the uid of who may manage a service of a tree: who it runs as.
+func (t *trees) keeper(name unit.Name) (uid int, ok bool) {
+	for _, tree := range t.list {
+		if uid, ok = tree.Keeper(name); ok {
+			return uid, ok
+		}
+	}
+	return 0, false
 }
 
 // over is closed when a tree was asked to end; nil where there are none.

@@ -76,10 +76,12 @@ func TestScanDirectory(t *testing.T) {
 	scan := scanDirectory(t)
 	serviceDirectory(t, scan, "web", "echo from s6; exec sleep 1000")
 	serviceDirectory(t, scan, "taken", "echo wrong; exec sleep 1000")
-	p := startInS6sPlace(t, "s6: {scan: ["+scan+", "+scan+"/made]}\noneshots: {taken: {up: [\"true\"]}}")
+	serviceDirectory(t, scan, "gateway@taken", "echo wrong; exec sleep 1000")
+	p := startInS6sPlace(t, "s6: {scan: ["+scan+", "+scan+"/made]}\noneshots: {taken: {up: [\"true\"]}}\ntemplates: {gateway: {command: [\"true\"]}}")
 	p.expect(t, "web | from s6")
-	p.until(t, "a name that is taken is said", func() bool {
-		return strings.Contains(p.stderr.String(), "cannot use name taken: another unit has it")
+	p.until(t, "names that are taken, or may be, are said", func() bool {
+		said := p.stderr.String()
+		return strings.Contains(said, "cannot use name taken: another unit has it") && strings.Contains(said, "cannot use name gateway@taken: another unit has it")
 	})
 	if st, err := os.Stat(scan + "/made"); err != nil || !st.IsDir() {
 		t.Errorf("a scan directory that was not there: %v", err)

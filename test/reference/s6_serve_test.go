@@ -77,10 +77,15 @@ func TestPintleStandsInForS6(t *testing.T) {
 	}
 
 	// Pintle's own.
-	says(t, pintle(c, "root", "status", "bot"), 0, "bot")
-	says(t, pintle(c, "root", "why", "bot"), 0, "it runs as hermes, who can write /run/service/bot")
-	says(t, pintle(c, "root", "logs", "bot"), 0, "complaint")
-	says(t, pintle(c, "root", "stop", "bot"), 0, "bot is down")
+	says(t, pintle(c, "hermes", "status", "bot"), 0, "somebody asked for it")
+	says(t, pintle(c, "hermes", "why", "bot"), 0, "it runs as hermes, who can write /run/service/bot")
+	says(t, pintle(c, "hermes", "logs", "bot"), 0, "complaint")
+	says(t, pintle(c, "hermes", "runs", "bot"), 0, "killed by SIGKILL")
+	says(t, pintle(c, "hermes", "why", "vault"), 77, "")
+	says(t, pintle(c, "hermes", "stop", "vault"), 77, "")
+	says(t, pintle(c, "12345", "stop", "bot"), 77, "")
+	says(t, pintle(c, "hermes", "restart", "bot"), 0, "bot is up")
+	says(t, pintle(c, "hermes", "stop", "bot"), 0, "bot is down")
 	becomes(t, c, "bot", unit.Down)
 	if r := c.Exec("hermes", "s6-svstat", "-o", "up", "/run/service/bot"); r.Stdout != "false\n" {
 		t.Errorf("s6-svstat does not know of it: %s", r)

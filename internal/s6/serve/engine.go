@@ -53,12 +53,14 @@ func (s *service) state() (unit.State, unit.Reason, string) {
 		return unit.Stopping, unit.Asked, "it was asked to end"
 	case s.m.state == up && !s.m.status.ReadyFlag && s.m.files.NotificationFD >= 0:
 		return unit.Starting, unit.NotReady, "it has not said yet that it is ready"
-	case s.m.state == up && s.number > 1:
-		return unit.Up, unit.Crashed, "it was started again"
+	case s.m.state == up && s.because == unit.Declared:
+		return unit.Up, unit.Declared, "its service directory wants it up"
+	case s.m.state == up && s.because == unit.Asked:
+		return unit.Up, unit.Asked, "somebody asked for it"
 	case s.m.state == up:
-		return unit.Up, unit.AtBoot, "its service directory wants it up"
+		return unit.Up, unit.Crashed, "its last run ended by itself"
 	case s.m.state == finishing:
-		return unit.Stopping, unit.Crashed, "its finish is under way"
+		return unit.Stopping, s.lastly(), "its finish is under way"
 	case s.m.state == down && s.starting:
 		return unit.Starting, unit.NotReady, "its run is being executed"
 	case s.m.status.WantUp && s.m.files.Startable() != nil:
@@ -66,13 +68,21 @@ func (s *service) state() (unit.State, unit.Reason, string) {
 	case s.m.status.WantUp && s.failed != "":
 		return unit.Backoff, unit.CannotExecute, s.failed
 	case s.m.status.WantUp:
-		return unit.Backoff, unit.Crashed, "it starts again a second after its last run"
+		return unit.Backoff, s.lastly(), "it starts again a second after its last run"
 	case s.m.permanent:
 		return unit.Failed, unit.ExitRule, "its finish exited with code 125"
 	case s.number > 0:
 		return unit.Down, unit.Asked, "somebody stopped it"
 	}
 	return unit.Down, unit.NeverStarted, "its service directory has a file down"
+}
+
+// lastly is why the latest run ended.
+func (s *service) lastly() unit.Reason {
+	if n := len(s.ends); n > 0 {
+		return s.ends[n-1].Cause
+	}
+	return unit.Crashed
 }
 
 // changed tells those who watch.
@@ -88,7 +98,7 @@ func (s *service) changed() {
 func (s *service) died(exit unit.Exit) {
 	now := s.tree.o.Now()
 	cause := unit.Crashed
-	if s.m.dying {
+	if s.told = s.told || s.m.dying; s.told {
 		cause = unit.Asked
 	} else {
 		s.failures++

@@ -146,16 +146,28 @@ func (s *service) adopt() error {
 	if err != nil {
 		return err
 	}
-	if before := s.owner.uid; who.uid != before {
-		s.owner = who
+	before := s.owner.uid
+	if who.uid != before {
+		s.tree.o.Logs.Forget(s.unit) // what it wrote for one user is not for another
+	}
+	s.belong(who) // its groups may be others
+	if who.uid != before {
 		s.say(fmt.Sprintf("it runs as uid %d from now on, and no more as uid %d", who.uid, before))
 		if before == s.tree.o.Self {
 			s.check(s.seat.HandOver(s.dir, s.events, wire.Owner{UID: who.uid, GID: who.gid}))
 		}
-		return nil
 	}
-	s.owner = who // its groups may be others
 	return nil
+}
+
+// belong has the service be somebody's.
+func (s *service) belong(who owner) {
+	s.owner = who
+	if who.uid == s.tree.o.Self {
+		s.tree.keepers.Delete(s.unit)
+		return
+	}
+	s.tree.keepers.Store(s.unit, who.uid)
 }
 
 // identify is the owner of that uid.

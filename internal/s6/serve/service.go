@@ -47,6 +47,9 @@ type service struct {
 	ends     []engine.RunRecord
 	failures int
 	failed   string
+	// told is whether the end of the run, or the next start, was asked for; because is why the latest run was started.
+	told    bool
+	because unit.Reason
 	// sweeping counts the processes' sets that are being ended, and wanted is set where a start waits for that.
 	sweeping int
 	wanted   bool
@@ -88,6 +91,7 @@ func (t *Tree) supervise(s *service) error {
 	if err != nil {
 		return err
 	}
+	s.belong(s.owner)
 	t.services[s.name] = s
 	part := 0
 	if s.logger {
@@ -150,7 +154,7 @@ func (s *service) obey(commands []byte, obeyed func()) {
 			return
 		}
 		if !s.over {
-			s.do(s.m.command(c, files, s.tree.o.Now()))
+			s.hear(c, files)
 		}
 	}
 	obeyed()
@@ -164,6 +168,19 @@ func (s *service) soon(what func()) {
 	}
 	what()
 }
+
+// hear has a command be carried out, and notes whether what comes of it is by somebody's wish.
+func (s *service) hear(b byte, files wire.Service) {
+	if c, ok := wire.CommandOf(s.tree.o.Version, b); ok {
+		ends := c.Down || slices.Contains(mortal, c.Signal)
+		starts := c.Start || c.Want == wire.WantUp
+		s.told = s.told || s.m.state == up && ends || s.m.state == down && starts
+	}
+	s.do(s.m.command(b, files, s.tree.o.Now()))
+}
+
+// mortal are signals that somebody sends who wants a run to end.
+var mortal = []unix.Signal{unix.SIGTERM, unix.SIGKILL, unix.SIGINT, unix.SIGQUIT, unix.SIGABRT}
 
 // do carries deeds out, those that come of them too.
 func (s *service) do(deeds []deed) {
@@ -295,6 +312,14 @@ func (s *service) start(now time.Time) []deed {
 			return s.m.notStarted(true, now)
 		}
 		s.began, s.failed = now, ""
+		s.because = unit.Crashed
+		switch {
+		case s.told:
+			s.because = unit.Asked
+		case len(s.ends) == 0:
+			s.because = unit.Declared
+		}
+		s.told = false
 		s.tree.o.Log.Info(fmt.Sprintf("%s: run %d started (pid %d)", s.unit, s.number, run.Pid()))
 		if ready != nil {
 			s.ready, s.readiness = ready, make(chan bool, 1)

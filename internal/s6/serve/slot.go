@@ -139,6 +139,7 @@ func (t *Tree) fill(sl *slot, name string) {
 // ended takes out a service whose supervisor has ended. One that the scan directory still has gets another one.
 func (t *Tree) ended(s *service) {
 	delete(t.services, s.name)
+	t.keepers.Delete(s.unit)
 	sl := s.slot
 	if !sl.active && !t.ending { // at the end its last lines are still to be seen
 		t.o.Logs.Forget(s.unit)

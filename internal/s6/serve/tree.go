@@ -56,6 +56,8 @@ type Tree struct {
 	bell chan struct{} // has one item while there is something in todo
 	done chan struct{} // closed once the loop has ended
 
+	keepers sync.Map // unit.Name → the uid of who may manage it
+
 	// The rest is the loop's.
 	services map[string]*service
 	wrong    warnings
@@ -255,6 +257,15 @@ func (t *Tree) end(loggers bool) {
 	for _, sl := range t.slots {
 		sl.letGo()
 	}
+}
+
+// Keeper is the uid that a service runs as, who controls it by its files anyway; false where there is no such service.
+func (t *Tree) Keeper(name unit.Name) (uid int, ok bool) {
+	keeper, ok := t.keepers.Load(name)
+	if !ok {
+		return 0, false
+	}
+	return keeper.(int), true
 }
 
 // Ended is closed once the tree has ended, because s6-svscanctl asked for that or Close did.
