@@ -48,6 +48,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "there is no such tool:", os.Args)
 		os.Exit(1)
 	}
+	// Debian's s6 hands on what is ignored, as under nohup(1), and pintle does not: that is none of the differences meant here.
+	if err := process.DefaultSignals(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
