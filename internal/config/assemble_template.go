@@ -12,7 +12,6 @@ func (a *assembler) template(name string, t *templateSection, role string) unit.
 	out := unit.Template{
 		Name:    name,
 		Spec:    a.supervised(path, &t.supervised),
-		Names:   unit.DefaultNamePattern,
 		Initial: unit.InitialDown,
 	}
 	out.Spec.Kind = unit.Instance

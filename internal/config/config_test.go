@@ -256,7 +256,7 @@ prepare:
 	if one.Max != 0 || one.Initial != "up" || one.Managers.String() != "ops, group:100, group:wheel" || one.Overrides["one"].Environment["A"] != "1" {
 		t.Errorf("template t is %+v", one)
 	}
-	if two := c.Templates[0]; two.Name != "s" || two.Max != unit.DefaultMax || two.Initial != "down" || two.Names.String() != unit.DefaultNamePattern.String() {
+	if two := c.Templates[0]; two.Name != "s" || two.Max != unit.DefaultMax || two.Initial != "down" || two.Names.String() != unit.DefaultNamePattern {
 		t.Errorf("template s is %+v", two)
 	}
 	dir := func(path string) unit.PreparedDirectory {

@@ -13,8 +13,9 @@ import (
 // and left as it was, so that one pass finds every error.
 type decoder struct {
 	*report
-	src *source
-	env environment
+	src    *source
+	env    environment
+	fields map[reflect.Type]map[string]field // of the structs that were met
 }
 
 // place is where the decoder is: the path of keys, for messages, and the position of
@@ -144,7 +145,7 @@ func (d *decoder) section(n ast.Node, at place, v reflect.Value) {
 	if !ok {
 		return
 	}
-	fields := fieldsOf(v)
+	fields := d.fieldsOf(v.Type())
 	given := make(map[string]bool, len(pairs))
 	means := ""
 	for _, pair := range pairs {
@@ -162,7 +163,7 @@ func (d *decoder) section(n ast.Node, at place, v reflect.Value) {
 			if f.option == "means" {
 				means = name
 			}
-			d.decode(pair.value, here, f.value)
+			d.decode(pair.value, here, v.FieldByIndex(f.index))
 		}
 	}
 	var all []string
@@ -182,28 +183,23 @@ func (d *decoder) section(n ast.Node, at place, v reflect.Value) {
 
 // field is a field of a struct of the schema.
 type field struct {
-	value  reflect.Value
+	index  []int // see reflect.Value.FieldByIndex
 	option string
 }
 
 // fieldsOf lists the fields of a struct by their keys, those of embedded structs among them.
-func fieldsOf(v reflect.Value) map[string]field {
+func (d *decoder) fieldsOf(t reflect.Type) map[string]field {
+	if known, ok := d.fields[t]; ok {
+		return known
+	}
 	fields := map[string]field{}
-	var collect func(reflect.Value)
-	collect = func(v reflect.Value) {
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			if f.Anonymous {
-				collect(v.Field(i))
-				continue
-			}
-			name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-			if name != "" {
-				fields[name] = field{v.Field(i), option}
-			}
+	for _, f := range reflect.VisibleFields(t) {
+		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name != "" && !f.Anonymous {
+			fields[name] = field{f.Index, option}
 		}
 	}
-	collect(v)
+	d.fields[t] = fields
 	return fields
 }
 

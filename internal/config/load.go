@@ -113,7 +113,7 @@ func missing(name string, err error) bool {
 func decodeFile(name string, data []byte, env environment, r *report) *document {
 	doc := &document{}
 	if src, root := parse(name, data, r); root != nil {
-		d := decoder{report: r, src: src, env: env}
+		d := decoder{report: r, src: src, env: env, fields: map[reflect.Type]map[string]field{}}
 		d.decode(root, place{"", src.at(1, 1)}, reflect.ValueOf(doc).Elem())
 	}
 	return doc

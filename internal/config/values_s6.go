@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // scanDirectory is the path of a scan directory.
@@ -26,10 +27,10 @@ func (v *scanDirectory) check() error {
 // s6Version is a release of s6; empty counts as not given.
 type s6Version struct{ scalar }
 
-var s6VersionForm = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,3}){1,3}$`)
+var s6VersionForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,3}){1,3}$`) })
 
 func (v *s6Version) check() error {
-	if v.text != "" && !s6VersionForm.MatchString(v.text) {
+	if v.text != "" && !s6VersionForm().MatchString(v.text) {
 		return fmt.Errorf("%s is no version such as 2.11.3.2", v.shown())
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"pintle/internal/unit"
 )
@@ -86,10 +87,10 @@ func listed(words []string, conjunction string) string {
 // role is what a container is among those that share a state directory: a short word, since it is said in sentences.
 type role struct{ scalar }
 
-var roleForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$`)
+var roleForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$`) })
 
 func (v *role) check() error {
-	if roleForm.MatchString(v.text) {
+	if roleForm().MatchString(v.text) {
 		return nil
 	}
 	return fmt.Errorf("%s is no role: it has 1 to 63 characters of a-z, 0-9, _ and -, and begins and ends with a letter or digit", v.shown())

@@ -50,7 +50,7 @@ func must(t testing.TB, err error) {
 }
 
 func (p *place) rule() Rule {
-	return Rule{Directory: p.dir, Marker: marker, Except: []string{"default"}, Check: unit.DefaultNamePattern.Check, Max: 2000, UID: os.Geteuid()}
+	return Rule{Directory: p.dir, Marker: marker, Except: []string{"default"}, Check: unit.NamePattern{}.Check, Max: 2000, UID: os.Geteuid()}
 }
 
 // watch watches until the test ends.
@@ -503,7 +503,7 @@ func BenchmarkUnchanged1000(b *testing.B) {
 		must(b, os.Mkdir(fmt.Sprintf("%s/p%d", dir, i), 0o755))
 		must(b, os.WriteFile(fmt.Sprintf("%s/p%d/%s", dir, i, marker), nil, 0o644))
 	}
-	w := newScanner(Rule{Directory: dir, Marker: marker, Check: unit.DefaultNamePattern.Check, Max: 1000, UID: os.Geteuid()})
+	w := newScanner(Rule{Directory: dir, Marker: marker, Check: unit.NamePattern{}.Check, Max: 1000, UID: os.Geteuid()})
 	defer w.close()
 	w.scan(time.Unix(1e9, 0))
 	at := time.Unix(2e9, 0)

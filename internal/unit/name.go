@@ -19,8 +19,6 @@ const MainName Name = "main"
 // maxName keeps a name and a suffix within one file name on every file system (NAME_MAX, limits.h, is 255).
 const maxName = 200
 
-var base = regexp.MustCompile(`\A[a-zA-Z0-9][a-zA-Z0-9_.-]*\z`)
-
 // ParseName checks s and returns it as a Name.
 func ParseName(s string) (Name, error) {
 	template, instance, ok := strings.Cut(s, "@")
@@ -62,10 +60,23 @@ func checkBase(s string) error {
 	switch {
 	case s == "":
 		return errors.New("it is empty")
-	case !base.MatchString(s):
+	case !isBase(s):
 		return errors.New("only letters, digits, '_', '.' and '-' are allowed, and the first must be a letter or a digit")
 	}
 	return nil
+}
+
+// isBase tells whether a template or an instance may be called s.
+func isBase(s string) bool {
+	for i, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '_' || c == '.' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // quote shows a string from outside on one line, and not all of a long one.
@@ -76,18 +87,36 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// NamePattern is a regular expression that a whole instance name must match.
+// NamePattern is a regular expression that a whole instance name must match; the zero value is DefaultNamePattern.
 type NamePattern struct{ re *regexp.Regexp }
 
 // DefaultNamePattern is what instances may be called where a template does not say.
-var DefaultNamePattern = NamePattern{regexp.MustCompile(`\A(?:[a-z0-9][a-z0-9_-]{0,62})\z`)}
+const DefaultNamePattern = `[a-z0-9][a-z0-9_-]{0,62}`
+
+// anchored compiles an expression so that it must match all of a name.
+func anchored(expr string) (*regexp.Regexp, error) { return regexp.Compile(`\A(?:` + expr + `)\z`) }
+
+// isDefaultName is DefaultNamePattern without an expression, which pintle would compile at each of its starts and most
+// containers never need.
+func isDefaultName(s string) bool {
+	const most = 63
+	for i, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		case i > 0 && (c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return 0 < len(s) && len(s) <= most
+}
 
 // ParseNamePattern compiles an expression (RE2 syntax, anchored at both ends).
 func ParseNamePattern(expr string) (NamePattern, error) {
 	_, err := regexp.Compile(expr) // alone first: "a)|(?:b" must not escape the anchors
 	var re *regexp.Regexp
 	if err == nil {
-		re, err = regexp.Compile(`\A(?:` + expr + `)\z`)
+		re, err = anchored(expr)
 	}
 	if err != nil {
 		return NamePattern{}, fmt.Errorf("cannot use name pattern %s: %w", quote(expr), err)
@@ -97,10 +126,11 @@ func ParseNamePattern(expr string) (NamePattern, error) {
 
 // Check tells whether an instance may have this name; the error names the rule.
 func (p NamePattern) Check(instance string) error {
-	if p.re == nil {
-		return DefaultNamePattern.Check(instance)
+	fits := isDefaultName
+	if p.re != nil {
+		fits = p.re.MatchString
 	}
-	if !p.re.MatchString(instance) {
+	if !fits(instance) {
 		return fmt.Errorf("cannot use instance name %s: the template allows only names that match %s", quote(instance), p)
 	}
 	return nil
@@ -109,7 +139,7 @@ func (p NamePattern) Check(instance string) error {
 // String is the expression as it was written.
 func (p NamePattern) String() string {
 	if p.re == nil {
-		return DefaultNamePattern.String()
+		return DefaultNamePattern
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(p.re.String(), `\A(?:`), `)\z`)
 }

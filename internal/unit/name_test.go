@@ -120,7 +120,11 @@ func TestNamePatterns(t *testing.T) {
 // TestDefaultNamePattern: the zero pattern is the default.
 func TestDefaultNamePattern(t *testing.T) {
 	t.Parallel()
-	for _, p := range []NamePattern{{}, DefaultNamePattern} {
+	written, err := ParseNamePattern(DefaultNamePattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []NamePattern{{}, written} {
 		for name, ok := range map[string]bool{
 			"coder": true, "0-_": true, strings.Repeat("x", 63): true,
 			"Coder": false, "": false, "a.b": false, "-a": false, strings.Repeat("x", 64): false, "a\n": false,
