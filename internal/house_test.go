@@ -18,7 +18,7 @@ import (
 // configuration through the supervisor to the engine's clients; nothing flows back.
 var mayImport = map[string][]string{
 	"cmd/pintle":         {"api", "boot", "cli", "config", "engine", "process", "s6/drive", "s6/wire", "unit"},
-	"cmd/pintle/early":   {"s6/tools"},
+	"cmd/pintle/early":   {"process/step", "s6/tools"},
 	"internal/unit":      {},
 	"internal/trust":     {},
 	"internal/account":   {},
@@ -29,7 +29,8 @@ var mayImport = map[string][]string{
 	"internal/config":             {"trust", "unit"},
 	"internal/store":              {"engine", "trust", "unit"},
 	"internal/logs":               {"engine", "trust", "unit"},
-	"internal/process":            {"account", "unit"},
+	"internal/process":            {"account", "process/step", "unit"},
+	"internal/process/step":       {},
 	"internal/datagram":           {},
 	"internal/notify":             {"datagram"},
 	"internal/syslog":             {"datagram"},
@@ -67,8 +68,9 @@ var neverIn = map[string][]string{
 	"internal/dashboard": {"os/exec", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/promhttp", "github.com/prometheus/common/expfmt"},
 	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/s2"},
 	"internal/boot":      {"os/exec", "github.com/spf13/cobra"},
-	// What these need is initialised before a tool starts, and before them all that sorts before them: half of pintle.
-	"internal/s6/tools": {"bufio", "encoding/binary", "fmt", "golang.org/x/sys/unix", "net", "os/exec", "path/filepath", "reflect", "regexp", "strings"},
+	// What these need is initialised before a tool or a unit's program starts, and before them all that sorts before them: half of pintle.
+	"internal/process/step": {"bufio", "encoding/binary", "fmt", "golang.org/x/sys/unix", "net", "os", "path/filepath", "reflect", "regexp", "slices", "strings"},
+	"internal/s6/tools":     {"bufio", "encoding/binary", "fmt", "golang.org/x/sys/unix", "net", "os/exec", "path/filepath", "reflect", "regexp", "strings"},
 }
 
 // TestWhoMayImportWhom holds the code to the table.

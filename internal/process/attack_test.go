@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestNobodyCanStopAStart(t *testing.T) {
 	})
 }
 
-// TestALyingMark: who puts another run's mark on a child of his ends it with that
+// TestALyingMark: who puts another run's mark on an orphan of his ends it with that
 // run. He does not get it out of his own, and can't keep the other from ending.
 func TestALyingMark(t *testing.T) {
 	alone(t, surroundings{PID1: true, Caps: dockerCaps}, func(t *testing.T) {
@@ -53,6 +54,11 @@ func TestALyingMark(t *testing.T) {
 		liar := w.start(hostile.does(lie + "fork [ say honest sleep ] say leader sleep"))
 		lied, honest := liar.hears("lie"), liar.hears("honest")
 		other.hears("stray")
+		// Until then it is the liar's alone: who descends from a living leader is no orphan that anybody asks for.
+		eventually(t, "the lie is an orphan", func() bool {
+			p, ok := readProcess(lied.pid)
+			return ok && p.ppid == os.Getpid()
+		})
 
 		other.Terminate(unit.SIGTERM, unit.TargetGroup)
 		other.ends()

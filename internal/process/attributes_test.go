@@ -3,7 +3,6 @@ package process
 import (
 	"errors"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -224,29 +223,12 @@ func TestAnAmbientCapabilityIsOfUse(t *testing.T) {
 
 // TestInheritableCapabilities: what pintle was started with as inheritable does not lead around a unit's bounds.
 func TestInheritableCapabilities(t *testing.T) {
-	alone(t, surroundings{Caps: dockerCaps}, func(t *testing.T) {
-		w := newWorld(t)
-		own, err := ownCapabilities()
-		must(t, err)
-		own.inheritable = 1<<unix.CAP_KILL | 1<<unix.CAP_CHOWN
-		type answer struct {
-			sets []capabilitySet
-			err  error
-		}
-		answers := make(chan answer, 1)
-		go func() {
-			runtime.LockOSThread() // for good: the child is made by this thread, whose sets it gets
-			if err := own.take(); err != nil {
-				answers <- answer{err: err}
-				return
-			}
-			answers <- answer{sets: w.looks(Command{Attributes: unit.Attributes{Capabilities: []string{"CHOWN"}}}).capabilities()}
-		}()
-		got := <-answers
-		must(t, got.err)
+	inherit := []int{unix.CAP_KILL, unix.CAP_CHOWN}
+	alone(t, surroundings{Caps: dockerCaps, Inherit: inherit}, func(t *testing.T) {
+		got := newWorld(t).looks(Command{Attributes: unit.Attributes{Capabilities: []string{"CHOWN"}}}).capabilities()
 		const chown = 1 << unix.CAP_CHOWN
-		if want := []capabilitySet{chown, chown, chown, chown, 0}; !slices.Equal(got.sets, want) {
-			t.Errorf("%v are %x, want %x", capabilityLines, got.sets, want)
+		if want := []capabilitySet{chown, chown, chown, chown, 0}; !slices.Equal(got, want) {
+			t.Errorf("%v are %x, want %x", capabilityLines, got, want)
 		}
 	})
 }

@@ -109,16 +109,17 @@ func (r *Run) withoutCgroup(cause error) {
 	r.k.log.Warn(fmt.Sprintf("cannot make a cgroup for run %s, so its processes are found without: %v", name, cause))
 }
 
-// forkExec is syscall.ForkExec, but a process that its cgroup does not take is made without one.
-func (r *Run) forkExec(path string, args []string, attr *syscall.ProcAttr) (pid int, err error) {
-	pid, err = syscall.ForkExec(path, args, attr)
-	if err == nil || !attr.Sys.UseCgroupFD || r.of != nil || err == unix.ENOENT || err == unix.ENOEXEC {
+// forkExec makes the child, without its cgroup where that does not take it.
+func (r *Run) forkExec(b *birth) (pid int, err error) {
+	again := *b
+	pid, err = r.k.forkers.forkExec(b)
+	if err == nil || !b.attr.Sys.UseCgroupFD || r.of != nil || err == unix.ENOENT || err == unix.ENOEXEC {
 		return pid, err
 	}
 	// The number does not tell whether it was the cgroup's or the file's.
-	attr.Sys.UseCgroupFD = false
-	pid, again := syscall.ForkExec(path, args, attr)
-	if again != nil {
+	again.attr.Sys.UseCgroupFD = false
+	pid, failed := r.k.forkers.forkExec(&again)
+	if failed != nil {
 		return 0, err
 	}
 	r.withoutCgroup(err)

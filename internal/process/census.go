@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pintle/internal/unit"
@@ -38,6 +39,8 @@ type census struct {
 	mu      sync.Mutex
 	watched map[*Run]bool
 	strays  []chan<- []Left // who asked for them
+
+	looks atomic.Int64 // how many were taken, for tests
 
 	marks map[process]string // what readMark found, for as long as any run is watched
 }
@@ -116,10 +119,16 @@ func (c *census) take() time.Duration {
 	strays := c.strays
 	c.strays = nil
 	c.mu.Unlock()
+	for r, w := range asked {
+		if w.sweep != nil && c.k.nothingLeft(r) && c.finish(r, w) {
+			delete(asked, r)
+		}
+	}
 	if len(asked)+len(strays) == 0 {
 		clear(c.marks)
 		return 0
 	}
+	c.looks.Add(1)
 	runs := slices.Collect(maps.Keys(asked))
 	if len(strays) > 0 {
 		runs = union(runs, c.k.living())
@@ -226,9 +235,7 @@ func (c *census) serve(r *Run, w wishes, l *look) time.Duration {
 	switch {
 	case len(left) == 0 && r.set.all && c.k.leading():
 		return lookAgainKill // ended, and about to be reaped
-	case len(left) == 0 && !populated && (r.set.doubts >= l.maxDoubts() || r.confined) && c.over(r, w):
-		r.forget()
-		w.sweep()
+	case len(left) == 0 && !populated && (r.set.doubts >= l.maxDoubts() || r.confined) && c.finish(r, w):
 		return 0
 	case len(left) == 0 && populated && c.k.cgroups.changes != nil:
 		return lookAgain // nobody that has a number here, or who is just ending; the change will be told
@@ -241,14 +248,20 @@ func (c *census) serve(r *Run, w wishes, l *look) time.Duration {
 	return lookAgain
 }
 
-// over has the run be over, unless another one came to belong to it since the look was taken.
-func (c *census) over(r *Run, w wishes) bool {
+// finish tells that nothing is left of the run, unless another one came to belong to it since the look was taken.
+func (c *census) finish(r *Run, w wishes) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if r.set.joining > 0 || r.set.joins != w.joins {
+		c.mu.Unlock()
 		return false
 	}
 	r.set.over = true
 	delete(c.watched, r)
+	c.mu.Unlock()
+	if _, changed := r.remaining(nil); changed && w.report != nil {
+		w.report(nil)
+	}
+	r.forget()
+	w.sweep()
 	return true
 }

@@ -2,50 +2,25 @@ package process
 
 import (
 	"fmt"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/process/step"
 )
 
-// Credentials belong to a thread (credentials(7)). Go's syscall.Setgroups and its
-// like change those of all threads; the functions here change the calling one
-// alone, to which the goroutine must be locked. That is what a process needs that
-// executes something from this thread, or throws the thread away.
+// user is who a thread of the identity becomes. Whatever the identity says, gid 0 is no supplementary group.
+func (id *Identity) user() step.User {
+	return step.User{UID: id.UID, GID: id.GID, Groups: supplementary(id.Groups, id.GID)}
+}
 
-// become makes this thread one of the user's, for good. Whatever the identity says, gid 0 is no supplementary group.
+// become makes this thread one of the user's, for good.
 func (id *Identity) become() error {
-	err := setGroups(supplementary(id.Groups, id.GID))
-	if err == nil {
-		err = setAll(unix.SYS_SETRESGID, id.GID)
-	}
-	if err == nil {
-		err = setAll(unix.SYS_SETRESUID, id.UID)
-	}
+	err := id.user().Become()
 	if err == unix.EINVAL {
 		return fmt.Errorf("one of its ids is not mapped in this container's user namespace (uid %d, gid %d, groups %v): %w",
 			id.UID, id.GID, id.Groups, err)
 	}
 	return err
-}
-
-// setAll is setresuid(2) or setresgid(2) with one id for the real, the effective and the saved one.
-func setAll(call uintptr, id int) error {
-	if _, _, errno := unix.RawSyscall(call, uintptr(id), uintptr(id), uintptr(id)); errno != 0 {
-		return errno
-	}
-	return nil
-}
-
-// setGroups is setgroups(2).
-func setGroups(groups []int) error {
-	list := make([]uint32, len(groups)+1) // one more, so that there is a first one to point to
-	for i, g := range groups {
-		list[i] = uint32(g)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&list[0])), 0); errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // setFileIDs makes files this user's and group's to the thread (setfsuid(2),

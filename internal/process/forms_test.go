@@ -317,7 +317,7 @@ func TestWhoIsAboutToJoin(t *testing.T) {
 		}
 		joined(true)
 		l.emptied()
-		if w.census.over(&Run{set: set{wishes: wishes{joins: 1}}}, wishes{}) {
+		if w.census.finish(&Run{k: w.Kernel, set: set{wishes: wishes{joins: 1}}}, wishes{sweep: func() {}}) {
 			w.t.Error("a look that began before somebody joined was believed")
 		}
 	})

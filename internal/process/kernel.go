@@ -47,9 +47,15 @@ import (
 type Kernel struct {
 	log *slog.Logger
 
-	// mu is held while a child is forked and registered, and while one is reaped and looked up. So a child can't be
-	// reaped before it is known, and a leader that is in leaders can't have been reaped: its number is its own.
-	mu      sync.Mutex
+	// mu is held while one is reaped and looked up, and for reading while a child is forked and registered, of which
+	// several can be at a time. So a child can't be reaped before it is known, and a leader that is in leaders can't have
+	// been reaped: its number is its own.
+	mu sync.RWMutex
+	// registering is held, with mu for reading, to add to leaders and runs. All else that concerns them is done with mu whole.
+	registering sync.Mutex
+	forkers     *forkers
+	main        chan<- func()
+
 	leaders map[int]*Run
 	runs    map[string]*Run // by mark, all that may still have processes, but for those that belong to another one's set
 	stopped func(pid int, sig unit.Signal)
@@ -72,6 +78,9 @@ type Options struct {
 	Senders bool
 	// Sets is the means by which a run's processes are found; the zero value is SetsAuto.
 	Sets Sets
+	// Main is where the process's main thread takes what it is to do, none of which takes time, for as long as the Kernel is
+	// there. With nil, more looks at all processes are needed.
+	Main chan<- func()
 }
 
 // Sets is a means by which a run's processes are told from others.
@@ -103,6 +112,7 @@ func New(o Options) (*Kernel, error) {
 	}
 	k := &Kernel{
 		log:     o.Log,
+		main:    o.Main,
 		leaders: map[int]*Run{},
 		runs:    map[string]*Run{},
 		stopped: o.Stopped,
@@ -117,6 +127,7 @@ func New(o Options) (*Kernel, error) {
 			k.log.Debug(err.Error())
 		}
 	}
+	k.forkers = newForkers()
 	k.census = &census{k: k, kick: make(chan struct{}, 1), watched: map[*Run]bool{}, marks: map[process]string{}}
 	k.oom.begin()
 	children := make(chan os.Signal, 1)
@@ -142,6 +153,7 @@ func New(o Options) (*Kernel, error) {
 // Close ends the Kernel's goroutines, and removes its cgroups. Children that are left are not reaped any more.
 func (k *Kernel) Close() {
 	close(k.done)
+	k.forkers.close()
 	if k.cgroups != nil {
 		_ = k.cgroups.close() // what is not empty stays
 	}
@@ -200,6 +212,9 @@ func (k *Kernel) reapOne(ended *bool) bool {
 	default:
 		*ended = true
 		delete(k.leaders, pid)
+		if r.of != nil {
+			r.of.guests--
+		}
 		k.ended.add(pid, r.owner())
 		r.noteLeftovers()
 		e := unit.Exit{Code: status.ExitStatus()}
@@ -241,15 +256,33 @@ func (r *Run) signal(target int, sig unix.Signal) error {
 	return asOwner(r.pid, func() error { return unix.Kill(target, sig) })
 }
 
-// Pipe makes a pipe for a child's output. Reading from r waits in Go's poller and
+// Pipe makes a pipe for what a child says. Reading from r waits in Go's poller and
 // holds no thread; w blocks, as a program expects of its standard output.
 func Pipe() (r, w *os.File, err error) {
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	fds, err := pipe()
+	if err == nil {
+		if err = unix.SetNonblock(fds[0], true); err != nil {
+			err = fmt.Errorf("cannot make a pipe: %w", errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1])))
+		}
 	}
-	if err := unix.SetNonblock(fds[0], true); err != nil {
-		return nil, nil, fmt.Errorf("cannot make a pipe: %w", errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1])))
+	if err != nil {
+		return nil, nil, err
 	}
 	return os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe"), nil
+}
+
+// OutputPipe is Pipe for who reads in his own way (logs.Journal.Capture), and would only have to take r out of Go's poller again.
+func OutputPipe() (r, w *os.File, err error) {
+	fds, err := pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe"), nil
+}
+
+func pipe() (fds [2]int, err error) {
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return fds, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	return fds, nil
 }

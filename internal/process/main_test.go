@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"pintle/internal/process/step"
 	"pintle/internal/unit"
 )
 
@@ -39,6 +41,7 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case IsExecStep(os.Args):
+		step.Run(os.Args) // as pintle does before it initialises the rest
 		os.Exit(ExecStep(os.Args, os.Stderr))
 	case os.Args[0] == roleName:
 		os.Exit(play(os.Args[1:]))
@@ -46,8 +49,23 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, enter(os.Getenv(surroundingsVariable)))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := make(chan int)
+	go func() { code <- m.Run() }()
+	for {
+		select {
+		case do := <-mainThread:
+			do()
+		case code := <-code:
+			os.Exit(code)
+		}
+	}
 }
+
+// mainThread is Options.Main.
+var mainThread = make(chan func())
+
+// init keeps TestMain on the main thread, as pintle's main is.
+func init() { runtime.LockOSThread() }
 
 // surroundings are what a test that is alone finds itself in. The zero value is the same as its parent's.
 type surroundings struct {
@@ -55,6 +73,7 @@ type surroundings struct {
 	Files    map[string]string // what these files hold instead, in a mount namespace of its own
 	Caps     []int             // with NoCaps or some here: the capabilities that are left
 	NoCaps   bool
+	Inherit  []int  // its inheritable capabilities
 	UID, GID int    // who it runs as
 	Groups   []int  // its supplementary groups
 	Ignored  []int  // signals that it finds ignored
@@ -228,6 +247,18 @@ func enter(text string) error {
 	if err := become(s); err != nil {
 		return err
 	}
+	if s.Inherit != nil {
+		own, err := ownCapabilities()
+		if err != nil {
+			return err
+		}
+		for _, c := range s.Inherit {
+			own.inheritable |= 1 << c
+		}
+		if err := own.take(); err != nil {
+			return err
+		}
+	}
 	environ := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, surroundingsVariable+"=") })
 	return syscall.Exec("/proc/self/exe", os.Args, environ)
 }
@@ -263,7 +294,7 @@ func replace(path, content string) error {
 // become takes capabilities, groups and user as described. It changes this thread only, which is the one that executes.
 func become(s surroundings) error {
 	if s.Groups != nil || s.UID != 0 {
-		if err := setGroups(s.Groups); err != nil {
+		if err := step.SetGroups(s.Groups); err != nil {
 			return fmt.Errorf("cannot set groups: %w", err)
 		}
 	}
@@ -277,12 +308,12 @@ func become(s surroundings) error {
 		}
 	}
 	if s.GID != 0 {
-		if err := setAll(unix.SYS_SETRESGID, s.GID); err != nil {
+		if err := step.SetAll(unix.SYS_SETRESGID, s.GID); err != nil {
 			return fmt.Errorf("cannot set gid: %w", err)
 		}
 	}
 	if s.UID != 0 {
-		if err := setAll(unix.SYS_SETRESUID, s.UID); err != nil {
+		if err := step.SetAll(unix.SYS_SETRESUID, s.UID); err != nil {
 			return fmt.Errorf("cannot set uid: %w", err)
 		}
 	}
@@ -322,7 +353,7 @@ func within[T any](t testing.TB, what string, c <-chan T) T {
 type world struct {
 	*Kernel
 	t       testing.TB
-	number  uint64
+	number  atomic.Uint64
 	log     lines
 	stopped chan unit.Signal
 }
@@ -338,7 +369,7 @@ func newWorldOf(t testing.TB, sets Sets) *world {
 	t.Helper()
 	w := &world{t: t, stopped: make(chan unit.Signal, 16)}
 	var err error
-	w.Kernel, err = New(Options{Log: w.log.logger(), Sets: sets, Stopped: func(_ int, s unit.Signal) {
+	w.Kernel, err = New(Options{Log: w.log.logger(), Sets: sets, Main: mainThread, Stopped: func(_ int, s unit.Signal) {
 		select {
 		case w.stopped <- s:
 		default:
@@ -358,7 +389,7 @@ func newWorldOf(t testing.TB, sets Sets) *world {
 				t.Errorf("%s is left", w.cgroups.base)
 			}
 		}
-		goleak.VerifyNone(t)
+		goleak.VerifyNone(t, goleak.IgnoreTopFunction("pintle/internal/process.TestMain"))
 		if t.Failed() {
 			t.Logf("the Kernel said:\n%s", w.log.String())
 		}
@@ -398,9 +429,9 @@ func (w *world) try(c Command) (*life, error) {
 		t: w.t, exit: make(chan unit.Exit, 10), empty: make(chan bool, 10), left: make(chan []Left, 1000),
 		said: make(chan string, 4096), heard: map[string]process{},
 	}
-	w.number++
+	number := w.number.Add(1)
 	if c.Unit == "" {
-		c.Unit, c.Number = unit.Name(fmt.Sprintf("unit%d", w.number)), 1
+		c.Unit, c.Number = unit.Name(fmt.Sprintf("unit%d", number)), 1
 	}
 	if c.Files[1] == nil {
 		r, out, err := Pipe()

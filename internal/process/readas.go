@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"pintle/internal/process/step"
 )
 
 // ReadFileAs reads a file with the rights of an identity alone: its user, its
@@ -123,7 +125,7 @@ func onOwnThread(do func()) {
 
 // seeFiles gives this thread the identity's rights to files, and no others.
 func (id *Identity) seeFiles() error {
-	if err := setGroups(supplementary(id.Groups, id.GID)); err != nil {
+	if err := step.SetGroups(id.user().Groups); err != nil {
 		return fmt.Errorf("cannot set its groups: %w", err)
 	}
 	if err := setFileIDs(id.UID, id.GID); err != nil {

@@ -72,7 +72,6 @@ func TestStartsWhileReaping(t *testing.T) {
 		w := newWorld(t)
 		var all sync.WaitGroup
 		for i := range 200 {
-			w.number++
 			all.Go(func() {
 				l := &life{t: t, exit: make(chan unit.Exit, 10)}
 				c := as(fmt.Sprintf("exit %d", i))

@@ -3,7 +3,6 @@ package process
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -87,6 +86,8 @@ type Run struct {
 
 	// step is set while the leader is in the exec step: the hooks have to wait. The Kernel's mutex guards it.
 	step *pending
+	// guests counts the leaders of runs that belong to this one's set. It is changed as Kernel.leaders is.
+	guests int
 
 	set set
 }
@@ -111,16 +112,17 @@ func (k *Kernel) Start(c Command, h Hooks) (run *Run, err error) {
 	}
 	defer func() { enlisted(run != nil) }()
 	attr.Env = append([]string{markName + "=" + r.mark}, c.Env...)
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0) // an os.File would be tried with Go's poller, at each start
 	if err != nil {
 		return nil, execError(126, "cannot open %s: %w", os.DevNull, err)
 	}
-	defer null.Close()
+	defer unix.Close(null)
 	for _, f := range c.Files {
 		if f == nil {
-			f = null
+			attr.Files = append(attr.Files, uintptr(null))
+		} else {
+			attr.Files = append(attr.Files, f.Fd())
 		}
-		attr.Files = append(attr.Files, f.Fd())
 	}
 	for n, f := range c.More {
 		attr.Files = descriptor(attr.Files, n, f)
@@ -133,23 +135,26 @@ func (k *Kernel) Start(c Command, h Hooks) (run *Run, err error) {
 	}
 
 	attr.Dir = c.Dir
+	b := &birth{path: c.Path, args: c.Args, attr: attr, in: none}
 	if c.In != nil {
-		attr.Dir = fmt.Sprintf("/proc/self/fd/%d", c.In.Fd()) // the child's own, which has it until it executes something
+		b.in = int(c.In.Fd())
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := r.fork(c.Path, c.Args, attr); err != nil {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if err := r.fork(b); err != nil {
 		return nil, diagnose(c, err)
 	}
 	r.began()
 	return r, nil
 }
 
+// closedFD is in the place of a descriptor that a child does not get (syscall.ProcAttr).
+const closedFD = ^uintptr(0)
+
 // descriptor has a child's descriptor n be the file f; those below that nothing is said of are closed.
 func descriptor(files []uintptr, n int, f *os.File) []uintptr {
-	const closed = ^uintptr(0)
 	for len(files) <= n {
-		files = append(files, closed)
+		files = append(files, closedFD)
 	}
 	files[n] = f.Fd()
 	return files
@@ -183,26 +188,21 @@ func (c *Command) check() error {
 	return nil
 }
 
-// fork makes the process that executes path, and registers it as the run's leader. The caller holds the Kernel's mutex.
-func (r *Run) fork(path string, args []string, attr *syscall.ProcAttr) error {
-	// A child begins with the signal mask of the thread that makes it, and pintle may have been started with signals blocked.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var none, before unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &before); err != nil {
-		return err
-	}
-	pid, err := r.forkExec(path, args, attr)
-	if maskErr := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); err == nil && maskErr != nil {
-		r.k.log.Warn(fmt.Sprintf("cannot block signals again: %v", maskErr))
-	}
+// fork makes the process that executes something, and registers it as the run's leader. The caller holds the Kernel's
+// mutex for reading.
+func (r *Run) fork(b *birth) error {
+	pid, err := r.forkExec(b)
 	if err != nil {
 		return err
 	}
+	r.k.registering.Lock()
+	defer r.k.registering.Unlock()
 	r.pid = pid
 	r.k.leaders[pid] = r
 	if r.of == nil {
 		r.k.runs[r.mark] = r
+	} else {
+		r.of.guests++
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (c *Command) switches() bool {
 	return err != nil || !slices.Equal(supplementary(id.Groups, id.GID), supplementary(own, id.GID)) && CanSwitch() == nil
 }
 
-// began tells that the leader is the program that was asked for. The caller holds the Kernel's mutex.
+// began tells that the leader is the program that was asked for. The caller holds the Kernel's mutex, if only for reading.
 func (r *Run) began() {
 	if r.hooks.Started != nil {
 		r.hooks.Started(r)

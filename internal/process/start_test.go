@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pintle/internal/process/step"
 	"pintle/internal/unit"
 )
 
@@ -20,6 +21,14 @@ import (
 func TestCannotExecute(t *testing.T) {
 	alone(t, surroundings{PID1: true}, func(t *testing.T) {
 		w := newWorld(t)
+		var all []*forker
+		for range maxForkers { // so that none begins, or is new, below
+			all = append(all, w.forkers.engage())
+		}
+		for _, one := range all {
+			one.uncopy()
+			w.forkers.release(one)
+		}
 		dir := openDir(t)
 		file := func(name, content string, mode os.FileMode) string {
 			path := filepath.Join(dir, name)
@@ -181,8 +190,10 @@ func TestStepWithoutAnybody(t *testing.T) {
 				t.Errorf("%q was taken for the exec step", args)
 			}
 		}
-		if failure := new(step).read("nonsense"); failure == nil || failure.Code != 126 {
-			t.Error(failure)
+		for _, args := range [][]string{{execStepName, "nonsense", "", "/bin/sh", "sh"}, {step.Name, "x", "0", "", "root", "3", "0", "", "/bin/sh", "sh"}} {
+			if _, _, failure := readTask(args); failure == nil || failure.Code != 126 {
+				t.Errorf("%q is read, with %v", args, failure)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pintle/internal/process/step"
 	"pintle/internal/unit"
 )
 
@@ -29,18 +31,17 @@ import (
 //     (SIGSTOP), and its own user may.
 //   - It gives itself the unit's attributes: limits, capabilities and the like.
 //
-// A program that has no terminal, pintle's own user and no attributes is executed without this step.
+// A program that has no terminal, pintle's own user and no attributes is executed without this step. What only becomes
+// another user is package step's, by another name: that is most of them, and it takes half as long.
 const execStepName = "pintle-exec"
 
-// step is what the exec step is to do.
-type step struct {
+// task is what the exec step is to do.
+type task struct {
 	Terminal   bool
 	Identity   *Identity // nil for no change
 	Attributes unit.Attributes
-	// Channel is the descriptor on which a step that fails says why. It closes when the program is executed.
-	Channel int
-	// In is the descriptor of its working directory; 0 where that has a path.
-	In int
+	// Channel and In are as in step.Step, which has the rest.
+	Channel, In int
 }
 
 // needsStep tells whether the command is executed by way of the exec step.
@@ -60,30 +61,35 @@ func (c *Command) unused(n int) int {
 }
 
 func (c *Command) stepArgs() ([]string, error) {
-	s := step{Terminal: c.Terminal, Attributes: c.Attributes, Channel: c.stepChannel()}
+	t := task{Terminal: c.Terminal, Attributes: c.Attributes, Channel: c.stepChannel()}
 	if c.switches() {
-		s.Identity = c.Identity
+		t.Identity = c.Identity
 	}
 	if c.In != nil {
-		s.In = c.stepIn()
+		t.In = c.stepIn()
 	}
-	text, err := json.Marshal(s)
+	if t.Identity != nil && !t.Terminal && t.Attributes.IsZero() {
+		s := step.Step{User: c.Identity.user(), Called: c.Identity.Name, Channel: t.Channel, In: t.In, Dir: c.Dir, Path: c.Path, Args: c.Args}
+		return s.Words(), nil
+	}
+	text, err := json.Marshal(t)
 	return append([]string{execStepName, string(text), c.Dir, c.Path}, c.Args...), err
 }
 
-// IsExecStep tells whether this process was started as the exec step.
-func IsExecStep(args []string) bool { return len(args) > 4 && args[0] == execStepName }
+// IsExecStep tells whether this process was started as the exec step. One that could be is over by now, unless it failed.
+func IsExecStep(args []string) bool {
+	return len(args) > 4 && (args[0] == execStepName || args[0] == step.Name)
+}
 
-// ExecStep carries out the exec step. It returns only when it fails, with the
+// ExecStep carries out the exec step, or what is left of it. It returns only when it fails, with the
 // exit code for that. Why it failed it tells the pintle that started it, or
 // stderr where that does not listen any more.
 func ExecStep(args []string, stderr io.Writer) int {
 	runtime.LockOSThread() // this thread's signal mask and credentials are the program's
-	s := step{Channel: -1}
-	failure := s.read(args[1])
+	t, s, failure := readTask(args)
 	if failure == nil {
 		unix.CloseOnExec(s.Channel)
-		failure = s.execute(args[2], args[3], args[4:])
+		failure = t.execute(&s)
 	}
 	if _, err := unix.Write(s.Channel, fmt.Appendf(nil, "%d %s", failure.Code, failure)); err != nil {
 		fmt.Fprintln(stderr, "pintle:", failure)
@@ -91,47 +97,51 @@ func ExecStep(args []string, stderr io.Writer) int {
 	return failure.Code
 }
 
-func (s *step) read(text string) *ExecError {
-	if err := json.Unmarshal([]byte(text), s); err != nil {
-		return execError(126, "cannot read what the exec step is to do: %w", err)
+// readTask reads what either kind of step is to do.
+func readTask(args []string) (t task, s step.Step, _ *ExecError) {
+	if s, ok := step.Read(args); ok {
+		return task{Identity: &Identity{Name: s.Called, UID: s.User.UID, GID: s.User.GID, Groups: s.User.Groups}}, s, nil
 	}
-	return nil
+	s = step.Step{Channel: none, Dir: args[2], Path: args[3], Args: args[4:]}
+	t = task{Channel: none}
+	err := errors.New("these are not its words")
+	if args[0] == execStepName {
+		err = json.Unmarshal([]byte(args[1]), &t)
+	}
+	if err != nil {
+		return t, s, execError(126, "cannot read what the exec step is to do: %w", err)
+	}
+	s.Channel, s.In = t.Channel, t.In
+	return t, s, nil
 }
 
 // execute does what this thread's last rights are needed for first, and last what takes rights away.
-func (s *step) execute(dir, path string, args []string) *ExecError {
-	if s.Terminal {
+func (t *task) execute(s *step.Step) *ExecError {
+	if t.Terminal {
 		_ = fromBackground(func() error {
 			return unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, unix.Getpgrp()) // a terminal that is gone is the program's to find out
 		})
 	}
-	a, err := readAttributes(s.Attributes)
+	a, err := readAttributes(t.Attributes)
 	if err == nil {
 		err = a.asPintle()
 	}
 	if err != nil {
 		return execError(126, "%w", err)
 	}
-	if s.Identity != nil {
-		if err := s.Identity.become(); err != nil {
-			return execError(126, "cannot run as user %s (uid %d): %w", s.Identity.Name, s.Identity.UID, err)
+	if t.Identity != nil && !step.Became() {
+		if err := t.Identity.become(); err != nil {
+			return execError(126, "cannot run as user %s (uid %d): %w", t.Identity.Name, t.Identity.UID, err)
 		}
 	}
 	if err := a.afterwards(); err != nil {
 		return execError(126, "%w", err)
 	}
-	c := Command{Path: path, Dir: dir, Identity: s.Identity}
-	switch {
-	case s.In != 0:
-		unix.CloseOnExec(s.In)
-		err = unix.Fchdir(s.In)
-	case dir != "":
-		err = os.Chdir(dir)
-	}
-	if err != nil {
+	c := Command{Path: s.Path, Dir: s.Dir, Identity: t.Identity}
+	if err := s.Enter(); err != nil {
 		return diagnose(c, err)
 	}
-	return diagnose(c, syscall.Exec(path, args, os.Environ()))
+	return diagnose(c, syscall.Exec(s.Path, s.Args, os.Environ()))
 }
 
 // pending is a leader that is in the exec step.
@@ -173,10 +183,10 @@ func (r *Run) startByStep(c Command, attr *syscall.ProcAttr) error {
 		attr.Files = descriptor(attr.Files, c.stepIn(), c.In)
 	}
 	p := &pending{said: said, gone: make(chan struct{})}
-	r.k.mu.Lock()
+	r.k.mu.RLock()
 	r.step = p
-	err = r.fork("/proc/self/exe", args, attr)
-	r.k.mu.Unlock()
+	err = r.fork(&birth{path: "/proc/self/exe", args: args, attr: attr, in: none})
+	r.k.mu.RUnlock()
 	say.Close()
 	if err != nil {
 		return diagnose(Command{Path: c.Path}, fmt.Errorf("cannot begin to: %w", err))

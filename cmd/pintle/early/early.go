@@ -1,15 +1,18 @@
-// Package early runs a tool of s6's before pintle is there. Services start such tools at each of their starts, by the
-// dozen, and initialising all that pintle has linked would be half of the time that one takes. Go initialises packages in the order of their
-// needs and then of their paths, and this one needs little: what is behind it in that order is never touched. The process ends here.
+// Package early is what pintle does before it is there: the exec step of most runs, and the tools of s6's. Services start
+// such tools at each of their starts, by the dozen, and initialising all that pintle has linked would be half of the time that
+// either takes. Go initialises packages in the order of their needs and then of their paths, and this one needs little: what is
+// behind it in that order is never touched. The process ends here, or is the unit's program.
 package early
 
 import (
 	"os"
 
+	"pintle/internal/process/step"
 	"pintle/internal/s6/tools"
 )
 
 func init() {
+	step.Run(os.Args)
 	if code, found := tools.Run(os.Args); found {
 		os.Exit(code)
 	}
