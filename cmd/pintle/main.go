@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
-	_ "pintle/cmd/pintle/early" // which ends the process where it was called by the name of a tool of s6's
+	_ "pintle/cmd/pintle/early" // which does not come back where it is a unit's exec step or a tool of s6's
 	"pintle/internal/boot"
 	"pintle/internal/process"
 	"pintle/internal/s6/drive"
@@ -16,6 +17,9 @@ import (
 
 // version is set by the build.
 var version = "dev"
+
+// init keeps main on the main thread, of which initialise makes use.
+func init() { runtime.LockOSThread() }
 
 func main() { os.Exit(run(os.Args)) }
 
@@ -39,11 +43,24 @@ func run(args []string) int {
 		}
 		return initialise(config, rest)
 	}
+	runtime.UnlockOSThread()
 	return command(args[1:])
 }
 
+// initialise is the init and supervisor. The main thread does only what package process needs it for.
 func initialise(config string, args []string) int {
-	return boot.Init(boot.Options{
-		Config: config, Args: args, Environ: os.Environ(), Version: version, Stdout: os.Stdout, Stderr: os.Stderr,
-	})
+	code, main := make(chan int), make(chan func())
+	go func() {
+		code <- boot.Init(boot.Options{
+			Config: config, Args: args, Environ: os.Environ(), Version: version, Stdout: os.Stdout, Stderr: os.Stderr, Main: main,
+		})
+	}()
+	for {
+		select {
+		case do := <-main:
+			do()
+		case code := <-code:
+			return code
+		}
+	}
 }

@@ -15,7 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -55,6 +55,8 @@ type Options struct {
 	// Stdout and Stderr are the container's. Without a main program, whose standard output may be data, the console is both.
 	Stdout io.Writer
 	Stderr io.Writer
+	// Main is as process.Options has it.
+	Main chan<- func()
 }
 
 // ParseArgs splits what follows "pintle init" into options and the container's
@@ -80,8 +82,11 @@ func ParseArgs(args []string) (configFile string, rest []string, err error) {
 // Init runs a container: it returns when everything in it has ended, with the
 // exit code for pintle.
 func Init(o Options) int {
-	signals := receive()
+	usual := debug.SetGCPercent(startGarbage)
+	signals, registered := receive()
 	c, err := configure(o, signals)
+	c.garbage = usual
+	<-registered
 	if err != nil {
 		c.utter(err.Error())
 		if e, ok := errors.AsType[*process.ExecError](err); ok {
@@ -95,6 +100,9 @@ func Init(o Options) int {
 	if err := c.start(); err != nil {
 		c.utter(err.Error())
 		return exitFailed
+	}
+	if c.main != nil {
+		receiveRealTime(signals)
 	}
 	c.supervise(signals)
 	return c.end()
@@ -119,10 +127,9 @@ type container struct {
 	leases *store.Keeper
 	units  *supervisor.Supervisor
 	trees  trees
-	// runDirectory is where runs talk to pintle; "" where there is no place for it.
-	runDirectory string
-	server       *api.Server
+	server *api.Server
 
+	garbage  int // as runtime/debug.SetGCPercent has it, once everything has started
 	ended    chan struct{}
 	fixed    []engine.Condition // conditions that hold for the container's whole life
 	deadline time.Time          // when the stop's budget is over
@@ -195,19 +202,17 @@ func (c *container) start() error {
 	if c.main != nil {
 		process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
 	}
+	opened := make(chan place, 1)
+	go func() { opened <- openPlace() }() // meanwhile, since main waits for both
 	var err error
 	logSocket := c.config.Load().Log.Socket
-	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped, Senders: logSocket != ""})
+	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped, Senders: logSocket != "", Main: c.o.Main})
+	at := <-opened
 	if err != nil {
+		at.close()
 		return err
 	}
-	listener, socket, listenErr := api.Listen(api.ListenOptions{})
-	var place string // the run-time directory
-	if listenErr == nil {
-		place = filepath.Dir(socket)
-		c.openPlace(place)
-	}
-	c.fixedConditions(listenErr)
+	c.fixedConditions(at)
 	late := make(chan []store.Record, 1)
 	var records []store.Record
 	c.store, records = store.Open(store.Options{
@@ -216,7 +221,7 @@ func (c *container) start() error {
 		Late:    func(records []store.Record) { late <- records },
 	})
 	c.leases = store.NewKeeper(store.KeeperOptions{
-		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(), RunDirectory: place, Noticed: notice,
+		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(), RunDirectory: at.directory, Noticed: notice,
 		Changed:  func(name unit.Name) { c.units.LeaseChanged(name) },
 		TookBack: func(names []unit.Name) { c.say.log.Info(tookBack(names)) },
 	})
@@ -225,8 +230,8 @@ func (c *container) start() error {
 	}
 	// A socket that an outer pintle has set is not this container's.
 	environ := slices.DeleteFunc(slices.Clone(c.o.Environ), func(e string) bool { return strings.HasPrefix(e, "PINTLE_SOCKET=") })
-	if listenErr == nil {
-		environ = append(environ, "PINTLE_SOCKET="+socket)
+	if at.listener != nil {
+		environ = append(environ, "PINTLE_SOCKET="+at.socket)
 	}
 	var syslog supervisor.LogSocket
 	if logSocket != "" {
@@ -240,15 +245,16 @@ func (c *container) start() error {
 		Version: c.o.Version, Main: d.Main, Services: d.Services, Templates: d.Templates, Governor: d.Governor,
 		Load: c.reload, Records: records, Environ: environ, Secret: c.config.Load().Log.Secret, Accounts: c.accounts,
 		Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Syslog: syslog, Store: c.store, Leases: c.leases, Log: c.say.log,
-		RunDirectory: c.runDirectory, Kept: len(c.config.Load().S6.Scan) > 0, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
+		RunDirectory: at.runs, Kept: len(c.config.Load().S6.Scan) > 0, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
 	})
 	c.units.Boot()
-	if listenErr == nil {
+	if at.listener != nil {
 		c.server = api.NewServer(api.Options{Engine: serve.Join(c.units, c.trees.list...), Managers: c.managers, Readers: c.readers, Keeper: c.trees.keeper, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
-		go c.serve(listener)
+		go c.serve(at.listener)
 	}
 	go c.sayConditions(changed)
 	go c.recall(late)
+	go c.giveBack()
 	if c.main != nil && len(c.main.DependsOn) > 0 {
 		go c.sayMainWaits()
 	}

@@ -14,10 +14,8 @@ import (
 )
 
 // fixedConditions finds what is not as it should be and stays so.
-func (c *container) fixedConditions(listenErr error) {
-	if listenErr != nil {
-		c.fixed = append(c.fixed, engine.Conditionf(engine.SocketMissing, "pintle's commands can't reach it: %v", listenErr))
-	}
+func (c *container) fixedConditions(p place) {
+	c.fixed = append(c.fixed, p.lacks...)
 	if c.otherUsers() {
 		c.fixed = append(c.fixed, engine.Conditionf(engine.OneUser, "pintle runs as uid %d and can't switch users: all units run as uid %[1]d", os.Geteuid()))
 	}

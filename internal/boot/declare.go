@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
@@ -129,24 +128,6 @@ func compareLogs(d *supervisor.Declarations, was, is *config.Log) {
 	if !slices.Equal(is.Secrets, was.Secrets) {
 		d.Free, d.Secret = append(d.Free, "log.secrets"), is.Secret
 	}
-}
-
-// openPlace makes, beside pintle's socket, the directory in which runs have their
-// own sockets, and are told of their stop. Without it they do without.
-func (c *container) openPlace(dir string) {
-	runs := filepath.Join(dir, "runs")
-	err := os.RemoveAll(runs) // of an earlier life of the container
-	if err == nil {
-		err = os.Mkdir(runs, 0o755)
-	}
-	if err == nil {
-		err = os.Chmod(runs, 0o755) // whatever the umask
-	}
-	if err != nil {
-		c.fixed = append(c.fixed, engine.Conditionf(engine.RunsMute, "runs can't talk to pintle: %v", err))
-		return
-	}
-	c.runDirectory = runs
 }
 
 // readRecords is how long the record of a unit's last run may take to be read for the boot report.

@@ -10,22 +10,37 @@ import (
 	"pintle/internal/unit"
 )
 
-// receive returns the signals that are main's or that begin the stop. From then
-// on none of them has its default effect on pintle.
+// lastStandard is the last signal that has a name; those behind it are the real-time ones (signal(7)).
+const lastStandard = 31
+
+// receive returns the signals that are main's or that begin the stop. Once registered is closed, none of them has its
+// default effect on pintle; until then the configuration can be read, since to tell the kernel of each takes its time.
 //
 // Left out are those that are nobody's to pass on: SIGCHLD is the reaper's,
 // SIGURG the Go scheduler's, and SIGTTIN and SIGTTOU tell a background process
 // not to touch the terminal, which pintle doesn't.
-func receive() chan os.Signal {
-	c := make(chan os.Signal, 64) // many may come before the loop is there to take them
-	for n := syscall.Signal(1); n <= 64; n++ {
-		switch n {
-		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGTTIN, unix.SIGTTOU:
-		default:
-			signal.Notify(c, n)
+func receive() (c chan os.Signal, registered <-chan struct{}) {
+	c = make(chan os.Signal, 64) // many may come before the loop is there to take them
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := syscall.Signal(1); n <= lastStandard; n++ {
+			switch n {
+			case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGTTIN, unix.SIGTTOU:
+			default:
+				signal.Notify(c, n)
+			}
 		}
+	}()
+	return c, done
+}
+
+// receiveRealTime has the real-time signals come too. They mean something to main alone, so that is started first; until
+// then, and without main, Go's runtime drops them. Each that is received is one more to be reset in each child.
+func receiveRealTime(c chan os.Signal) {
+	for n := syscall.Signal(lastStandard + 1); n <= 64; n++ {
+		signal.Notify(c, n)
 	}
-	return c
 }
 
 // meaning is what a signal to pintle asks for.
