@@ -76,12 +76,12 @@ func (k kernel) Start(l Launch, h Hooks) (Run, error) {
 	if l.Journal == nil {
 		return k.start(l.Command, hooks)
 	}
-	outRead, outWrite, err := process.Pipe()
+	outRead, outWrite, err := process.OutputPipe()
 	if err != nil {
 		return nil, err
 	}
 	defer outWrite.Close()
-	errRead, errWrite, err := process.Pipe()
+	errRead, errWrite, err := process.OutputPipe()
 	if err != nil {
 		return nil, errors.Join(err, outRead.Close())
 	}

@@ -35,7 +35,7 @@ func (s *Supervisor) classify(secret func(name string) bool) {
 		if u.life.Alive() {
 			spec, run := u.spec, u.life.Run
 			environments = append(environments, func() ([]string, error) {
-				id, err := Identity(s.o.Accounts, spec.User)
+				id, err := s.identity(spec.User)
 				if err != nil {
 					return nil, err
 				}

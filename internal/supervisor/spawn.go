@@ -111,7 +111,7 @@ func (s *Supervisor) entrust(u *record, number uint64, thing io.Closer, take fun
 // launch makes what is executed of a unit's command, or of another command that
 // belongs to a run of it.
 func (s *Supervisor) launch(spec *unit.Spec, command []string, number uint64) (Launch, error) {
-	id, err := Identity(s.o.Accounts, spec.User)
+	id, err := s.identity(spec.User)
 	if err != nil {
 		return Launch{}, err
 	}
@@ -148,44 +148,93 @@ func Identity(accounts account.Database, user string) (*process.Identity, error)
 	return &id, nil
 }
 
+// identity is the same for this supervisor, which looks itself up once.
+func (s *Supervisor) identity(user string) (*process.Identity, error) {
+	if user == "" {
+		return s.self(), nil
+	}
+	return Identity(s.o.Accounts, user)
+}
+
 // environment is the whole environment, but for the mark, of everything that is
 // executed for a run, sorted: the container's, then what a change of user changes
 // (as login(1) has it), then what the unit declares, in files and itself, then
 // what pintle says of the run.
 func (s *Supervisor) environment(spec *unit.Spec, run uint64, id *process.Identity) ([]string, error) {
-	env := map[string]string{}
-	set := func(entries []string) {
-		for _, entry := range entries {
-			if key, value, ok := strings.Cut(entry, "="); ok {
-				env[key] = value
-			}
-		}
-	}
-	set(s.o.Environ)
+	over := map[string]string{} // what is otherwise than in the container's
 	if id.UID != os.Geteuid() {
-		env["HOME"], env["USER"], env["LOGNAME"] = id.Home, id.Name, id.Name
+		over["HOME"], over["USER"], over["LOGNAME"] = id.Home, id.Name, id.Name
 	}
 	for _, file := range spec.EnvFiles {
 		entries, err := readEnvFile(file, id)
 		if err != nil {
 			return nil, err
 		}
-		set(entries)
+		for _, entry := range entries {
+			if key, value, ok := strings.Cut(entry, "="); ok {
+				over[key] = value
+			}
+		}
 	}
-	maps.Copy(env, spec.Environment)
-	s.introduce(env, spec, run)
-	list := make([]string, 0, len(env))
-	for _, key := range slices.Sorted(maps.Keys(env)) {
-		list = append(list, key+"="+env[key])
+	maps.Copy(over, spec.Environment)
+	s.introduce(over, spec, run)
+	return s.environ.with(over), nil
+}
+
+// environ are the variables of an environment, sorted by their names, each once. Most runs have most of the container's, so those
+// are sorted once for all.
+type environ []variable
+
+type variable struct{ name, entry string }
+
+// newEnviron takes entries as environ(7) has them; of two with one name the last counts.
+func newEnviron(entries []string) environ {
+	last := map[string]string{}
+	for _, entry := range entries {
+		if name, _, ok := strings.Cut(entry, "="); ok {
+			last[name] = entry
+		}
 	}
-	return list, nil
+	list := make(environ, 0, len(last))
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		list = append(list, variable{name, last[name]})
+	}
+	return list
+}
+
+// absent is the value of a variable that is to be none. No value has a zero byte.
+const absent = "\x00"
+
+// with is the environment with other values for some variables.
+func (e environ) with(over map[string]string) []string {
+	list := make([]string, 0, len(e)+len(over)+1) // and NOTIFY_SOCKET
+	add := func(name string) {
+		if value := over[name]; value != absent {
+			list = append(list, name+"="+value)
+		}
+	}
+	names := slices.Sorted(maps.Keys(over))
+	for _, v := range e {
+		for len(names) > 0 && names[0] < v.name {
+			add(names[0])
+			names = names[1:]
+		}
+		if len(names) > 0 && names[0] == v.name {
+			continue // it is added before the next one, or below
+		}
+		list = append(list, v.entry)
+	}
+	for _, name := range names {
+		add(name)
+	}
+	return list
 }
 
 // introduce says of a run what it may want to know. What a pintle or a service
 // manager outside this container said to pintle is not the run's, but main's.
 func (s *Supervisor) introduce(env map[string]string, spec *unit.Spec, run uint64) {
 	for _, name := range []string{"PINTLE_MARK", "PINTLE_TEMPLATE", "PINTLE_INSTANCE", "PINTLE_STOP_FILE", "PINTLE_MAIN_PID", "PINTLE_FENCE"} {
-		delete(env, name) // of a run of an outer pintle
+		env[name] = absent // of a run of an outer pintle
 	}
 	env["PINTLE_UNIT"], env["PINTLE_RUN"] = string(spec.Name), strconv.FormatUint(run, 10)
 	if spec.Name.Template() != "" {
@@ -202,7 +251,7 @@ func (s *Supervisor) introduce(env map[string]string, spec *unit.Spec, run uint6
 		return
 	}
 	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
-		delete(env, name)
+		env[name] = absent
 	}
 	if spec.Watchdog > 0 {
 		env["WATCHDOG_USEC"] = strconv.FormatInt(spec.Watchdog.Microseconds(), 10)

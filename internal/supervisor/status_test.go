@@ -83,7 +83,7 @@ func TestEnvironment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			spec := &unit.Spec{Name: "gateway@a", Environment: c.own}
 			want := slices.Sorted(slices.Values(slices.Concat(c.want, run)))
-			s := Supervisor{o: Options{Environ: c.base}}
+			s := Supervisor{environ: newEnviron(c.base)}
 			got, err := s.environment(spec, 5, c.id)
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("it has %q,\nwant %q; %v", got, want, err)

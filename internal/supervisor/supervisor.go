@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"pintle/internal/engine"
 	"pintle/internal/lifecycle"
 	"pintle/internal/logs"
+	"pintle/internal/process"
 	"pintle/internal/relay"
 	"pintle/internal/store"
 	"pintle/internal/unit"
@@ -75,6 +77,9 @@ type Supervisor struct {
 	done    chan struct{} // closed when the loop has ended
 	// errands are what must be done in order but may have to wait for the kernel.
 	errands queue
+
+	environ environ // the container's
+	self    func() *process.Identity
 
 	strays strays
 	relay  *relay.Relay
@@ -139,6 +144,11 @@ func New(o Options) *Supervisor {
 		governor:   lifecycle.NewGovernor(o.Governor),
 		most:       mostAtOnce,
 	}
+	s.environ = newEnviron(o.Environ)
+	s.self = sync.OnceValue(func() *process.Identity {
+		self := process.Self(o.Accounts)
+		return &self
+	})
 	s.secret.Store(&o.Secret)
 	s.conceal(o.Environ)
 	if o.Main != nil {

@@ -163,6 +163,6 @@ func TestTwoHundredComeAndGo(t *testing.T) {
 		})
 	}
 	move("", ".")
-	tr.until(t, "its descriptors are closed", func() bool { _, now := tr.resident(t); return now <= descriptors+3 })
+	tr.until(t, "its descriptors are closed", func() bool { _, now := tr.resident(t); return now <= descriptors+4 })
 	tr.until(t, "its goroutines have ended", func() bool { return tr.goroutines(t) <= goroutines+3 })
 }

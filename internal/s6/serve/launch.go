@@ -96,7 +96,7 @@ func given(c *process.Command) []*os.File {
 // executed.
 func (s *service) connect(c *process.Command) (lent []*os.File, outRead, errRead *os.File, err error) {
 	lent = given(c)
-	errRead, errWrite, err := process.Pipe()
+	errRead, errWrite, err := process.OutputPipe()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -111,7 +111,7 @@ func (s *service) connect(c *process.Command) (lent []*os.File, outRead, errRead
 		c.Files[1] = s.pipe.file
 	}
 	if c.Files[1] == nil {
-		if outRead, c.Files[1], err = process.Pipe(); err != nil {
+		if outRead, c.Files[1], err = process.OutputPipe(); err != nil {
 			closeAll(errRead, errWrite) // nothing was written
 			return nil, nil, nil, err
 		}
