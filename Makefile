@@ -22,12 +22,8 @@ lint: ## what is checked without being run
 demo: ## the reference configuration at your terminal; no root, no Docker
 	hack/demo
 
-bench: ## benchmarks, the flood of log lines at its full size, and a whole minute without receivers; 200 instances of s6's at once
-	hack/deps --bench
-	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
-	PINTLE_LOGS_TEST_FLOOD=full go test -run TestFlood -v ./internal/logs
-	PINTLE_S6_TEST_STORM=full PINTLE_S6_TEST_CRASH=full go test -timeout 30m -run 'TestStormOfCommands|TestKilledHalfWay' -v ./cmd/pintle
-	PINTLE_FORWARD_TEST_DOWNTIME=1m go -C test/receivers test -run TestForwardsWhatComesMay -v .
+bench: ## pintle beside its peers, as docs/benchmarks.md, and all other benchmarks; QUICK=1: 3 minutes; ONLY=docker-stop: one question
+	hack/bench $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)')
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME
