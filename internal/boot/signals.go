@@ -36,7 +36,7 @@ func receive() (c chan os.Signal, registered <-chan struct{}) {
 }
 
 // receiveRealTime has the real-time signals come too. They mean something to main alone, so that is started first; until
-// then, and without main, Go's runtime drops them. Each that is received is one more to be reset in each child.
+// then, and without main, Go's runtime drops them.
 func receiveRealTime(c chan os.Signal) {
 	for n := syscall.Signal(lastStandard + 1); n <= 64; n++ {
 		signal.Notify(c, n)
