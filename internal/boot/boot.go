@@ -85,8 +85,7 @@ func Init(o Options) int {
 	usual := debug.SetGCPercent(startGarbage)
 	signals, registered := receive()
 	c, err := configure(o, signals)
-	c.garbage = usual
-	<-registered
+	c.garbage, c.registered = usual, registered
 	if err != nil {
 		c.utter(err.Error())
 		if e, ok := errors.AsType[*process.ExecError](err); ok {
@@ -128,6 +127,9 @@ type container struct {
 	units  *supervisor.Supervisor
 	trees  trees
 	server *api.Server
+
+	// registered is closed when all signals that main could be sent are received.
+	registered <-chan struct{}
 
 	garbage  int // as runtime/debug.SetGCPercent has it, once everything has started
 	ended    chan struct{}
@@ -247,6 +249,7 @@ func (c *container) start() error {
 		Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Syslog: syslog, Store: c.store, Leases: c.leases, Log: c.say.log,
 		RunDirectory: at.runs, Kept: len(c.config.Load().S6.Scan) > 0, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
 	})
+	<-c.registered
 	c.units.Boot()
 	if at.listener != nil {
 		c.server = api.NewServer(api.Options{Engine: serve.Join(c.units, c.trees.list...), Managers: c.managers, Readers: c.readers, Keeper: c.trees.keeper, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})

@@ -3,6 +3,7 @@ package boot
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ import (
 const lastStandard = 31
 
 // receive returns the signals that are main's or that begin the stop. Once registered is closed, none of them has its
-// default effect on pintle; until then the configuration can be read, since to tell the kernel of each takes its time.
+// default effect on pintle; until then all can be done that comes before main, since to tell Go of each takes its time.
 //
 // Left out are those that are nobody's to pass on: SIGCHLD is the reaper's,
 // SIGURG the Go scheduler's, and SIGTTIN and SIGTTOU tell a background process
@@ -29,6 +30,7 @@ func receive() (c chan os.Signal, registered <-chan struct{}) {
 			case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGTTIN, unix.SIGTTOU:
 			default:
 				signal.Notify(c, n)
+				runtime.Gosched() // the reaper is to be told of SIGCHLD, too
 			}
 		}
 	}()
