@@ -176,10 +176,8 @@ func (b *Book) leave() {
 
 // over tells whether nothing more comes for a forgotten unit's files. The caller holds b.mu.
 func (b *Book) over(j *Journal) bool {
-	for c := range b.captures {
-		if c.journal == j {
-			return false
-		}
+	if len(j.captures) > 0 {
+		return false
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -313,6 +311,7 @@ func (b *Book) read(c *capture) error {
 		b.reader.Store(r)
 	}
 	b.captures[c] = struct{}{}
+	c.journal.captures = append(c.journal.captures, c)
 	r.do(func() { r.add(c) })
 	return nil
 }
@@ -333,6 +332,7 @@ func (b *Book) remove(c *capture) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.captures, c)
+	c.journal.captures = slices.DeleteFunc(c.journal.captures, func(other *capture) bool { return other == c })
 	b.leaving = slices.DeleteFunc(b.leaving, b.over)
 	if c.over != nil {
 		close(c.over)

@@ -64,8 +64,8 @@ func (j *Journal) capture(run uint64, stream string, pipe *os.File) (*capture, e
 func (j *Journal) Drained(ctx context.Context, run uint64) {
 	j.book.mu.Lock()
 	var open []chan struct{}
-	for c := range j.book.captures {
-		if c.journal == j && c.run == run {
+	for _, c := range j.captures {
+		if c.run == run {
 			if c.over == nil {
 				c.over = make(chan struct{})
 			}

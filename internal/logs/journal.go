@@ -18,6 +18,8 @@ type Journal struct {
 	// began is when this was, in microseconds since 1970: lines are numbered from there on.
 	began uint64
 	show  *share // nil where there is no console
+	// captures are those that are read into it. The book's mutex guards them.
+	captures []*capture
 
 	mu      sync.Mutex
 	ring    ring
