@@ -22,7 +22,9 @@
 // or that lets nobody look (PR_SET_DUMPABLE) where pintle has no CAP_SYS_PTRACE.
 // Nor does it catch what forks and ends faster than a census can look. Such
 // strays are still pintle's descendants: Strays lists them, and Everything ends
-// them, with the same exception.
+// them, with the same exception. One more is what a leader made as its own sibling
+// (clone(2), CLONE_PARENT) outside its group: while pintle has adopted nobody, no
+// census looks for what is left of a run.
 //
 // A process is never somebody's because it says so to his harm: what it can put
 // on itself, a mark, a session, a group or a parent, can only add it to a run
