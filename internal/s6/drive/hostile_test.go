@@ -2,7 +2,6 @@ package drive
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -167,9 +166,42 @@ func TestDeafSupervisor(t *testing.T) {
 		if took := time.Since(began); took > patience/2 {
 			t.Errorf("it took %v", took)
 		}
-		must(t, os.Remove(control))
-		seat := exec.Command("s6-svscanctl", "-an", w.scan) // its own s6-supervise ends by a signal
-		_ = seat.Run()
+	})
+}
+
+// TestBirth: an s6-supervise that has its lock and not yet its control FIFO is told what is wanted as soon as it has one.
+func TestBirth(t *testing.T) {
+	inWorld(t, os.Geteuid(), os.Geteuid(), func(t *testing.T, w *world) {
+		supervise := w.scan + "/web/supervise"
+		must(t, os.MkdirAll(supervise, 0o755))
+		lock, err := os.Create(supervise + "/lock")
+		must(t, err)
+		defer lock.Close()
+		if got, err := wire.Lock(lock, true); !got || err != nil {
+			t.Fatal(got, err)
+		}
+		tree := w.open()
+		heard := make(chan string, 1)
+		time.AfterFunc(again/2, func() {
+			if err := unix.Mkfifo(supervise+"/control", 0o600); err != nil {
+				t.Error(err)
+			}
+			control, err := os.OpenFile(supervise+"/control", os.O_RDWR, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			defer control.Close()
+			command := make([]byte, 10)
+			n, err := control.Read(command)
+			if err != nil {
+				t.Error(err)
+			}
+			heard <- string(command[:n])
+		})
+		ask(t)(tree.Stop(t.Context(), "web"))
+		if command := <-heard; command != "d" {
+			t.Errorf("it heard %q", command)
+		}
 	})
 }
 

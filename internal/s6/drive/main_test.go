@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"pintle/internal/engine"
 	"pintle/internal/s6/wire"
 	"pintle/internal/unit"
@@ -147,8 +145,7 @@ func newWorld(t *testing.T, uid, treeUser int) *world {
 	}
 	must(t, w.svscan.Start())
 	t.Cleanup(func() {
-		_ = w.svscan.Process.Signal(unix.SIGQUIT) // loggers too
-		_ = w.svscan.Wait()
+		w.end()
 		left, _ := os.ReadDir(w.scan)
 		for _, e := range left {
 			if name := e.Name(); name != ".s6-svscan" && name != workshop && t.Failed() {
@@ -167,6 +164,29 @@ func newWorld(t *testing.T, uid, treeUser int) *world {
 		must(t, os.Chown(w.scan+"/.s6-svscan/control", uid, uid))
 	}
 	return w
+}
+
+// end has s6-svscan and all below it end, unless the test has seen to it.
+func (w *world) end() {
+	if w.svscan.ProcessState != nil {
+		return
+	}
+	// By the FIFO, so that it is told after all else: where "n" follows a signal, s6-svscan 2.11 takes that it ends from
+	// the one and whom to tell so from the other, and waits for ever.
+	d, err := wire.Open(w.scan)
+	if err == nil {
+		err = d.ControlScan("q") // loggers too
+		d.Close()
+	}
+	if err != nil {
+		w.t.Errorf("s6-svscan is not to be told to end: %v", err)
+	}
+	late := time.AfterFunc(patience, func() {
+		w.t.Error("s6-svscan does not end")
+		_ = w.svscan.Process.Kill()
+	})
+	_ = w.svscan.Wait()
+	late.Stop()
 }
 
 // self is a copy of this test binary that everybody may execute.

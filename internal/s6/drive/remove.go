@@ -97,15 +97,15 @@ func (t *Tree) stopped(ctx context.Context, s *service) error {
 	if err := replaceFile(s.root, file{path: "down"}); err != nil {
 		return err
 	}
-	told := false
+	first, told := now(), false
 	return until(ctx, []*wire.Dir{s.Dir}, func() (bool, error) {
 		if held, err := supervises(s.Dir); err != nil || !held {
 			return true, err // nobody is there who could start it
 		}
 		if !told {
 			switch err := s.Control("d"); {
-			case errors.Is(err, wire.ErrNotListening):
-				return false, nil // it has only just begun
+			case beginning(err, first):
+				return false, nil
 			case err != nil:
 				return false, err
 			}

@@ -3,6 +3,8 @@ package drive
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -142,17 +144,28 @@ func (t *Tree) act(ctx context.Context, s *service, spec *unit.Spec, n note) err
 
 // tell writes commands to the service's s6-supervise, which may be just being started, or may have to be.
 func (t *Tree) tell(ctx context.Context, s *service, commands string) error {
+	first := now()
 	err := s.Control(commands)
-	if !errors.Is(err, wire.ErrNotListening) || t.rescan(false) != nil {
+	if !beginning(err, first) || t.rescan(false) != nil {
 		return err
 	}
 	return until(ctx, []*wire.Dir{s.Dir}, func() (bool, error) {
 		err := s.Control(commands)
-		if errors.Is(err, wire.ErrNotListening) {
+		if beginning(err, first) {
 			return false, nil
 		}
 		return err == nil, err
 	})
+}
+
+// birth bounds what an s6-supervise takes from its lock to its control FIFO, on a machine that has much else to do. A
+// supervise directory without that FIFO is broken, but for so long it may be new.
+const birth = 5 * time.Second
+
+// beginning tells whether nobody took a command, first given at a time, because an s6-supervise has only just begun, or is
+// still to begin.
+func beginning(err error, first time.Time) bool {
+	return errors.Is(err, wire.ErrNotListening) || errors.Is(err, wire.ErrBroken) && errors.Is(err, fs.ErrNotExist) && now().Sub(first) < birth
 }
 
 // asked notes that the run that there is, and those before it, are ended by a wish.

@@ -134,7 +134,7 @@ func TestSvcServices(t *testing.T) {
 		{name: "waits in vain for ready", args: []string{"-wU", "-T", "300", "-u", "unready"}, after: see("-u", "unready")},
 		{name: "killed after its time", args: []string{"-wD", "-d", "stubborn"}, before: up("stubborn"), after: see("-D", "stubborn")},
 		{name: "fails for good", args: []string{"-wU", "-u", "fails"}, before: "echo 3 >fails/notification-fd", after: see("-D", "fails") + "; rm fails/notification-fd"},
-		{name: "fails for good before it is up", args: []string{"-wR", "-r", "-T", "20000", "stubborn"}, before: "echo 3 >stubborn/notification-fd; printf '#!/bin/sh\nexit 125\n' >stubborn/finish; chmod 755 stubborn/finish; " + up("stubborn"), under: `s6-svc -k stubborn & "$@"`, after: see("-D", "stubborn") + "; rm stubborn/finish stubborn/notification-fd"},
+		{name: "fails for good before it is up", args: []string{"-wR", "-r", "-T", "20000", "stubborn"}, before: "echo 3 >stubborn/notification-fd; printf '#!/bin/sh\nexit 125\n' >stubborn/finish; chmod 755 stubborn/finish; " + up("stubborn"), under: `(until [ "$(ls stubborn/event)" ]; do sleep .02; done; s6-svc -k stubborn) & "$@"`, after: see("-D", "stubborn") + "; rm stubborn/finish stubborn/notification-fd"},
 		{name: "no supervisor", args: []string{"-u", "none"}, after: none},
 		{name: "waits where there is no supervisor", args: []string{"-wu", "-T", "300", "-u", "none"}, after: "find none"},
 		{name: "as somebody else", args: []string{"-u", "steady"}, as: nobodyElse, after: none},
