@@ -88,7 +88,7 @@ func (w *world) untilGone(name unit.Name) {
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	eventuallyIn(t, 20*time.Second, what, is)
+	eventuallyIn(t, time.Minute, what, is)
 }
 
 func eventuallyIn(t *testing.T, most time.Duration, what string, is func() bool) {
