@@ -88,7 +88,7 @@ func TestU41(t *testing.T) {
 func TestHalfMade(t *testing.T) {
 	inWorld(t, os.Geteuid(), os.Geteuid(), func(t *testing.T, w *world) {
 		tree := w.open(template())
-		at := w.scan + "/gateway@half"
+		at := w.scan + "/.half" // where s6-svscan, which may be looking still, has nothing begin in it
 		for what, make := range map[string]func() error{
 			"nothing":                 func() error { return nil },
 			"a run":                   func() error { return os.WriteFile(at+"/run", []byte("#!/bin/sh\nexec sleep 100000\n"), 0o755) },
@@ -109,6 +109,7 @@ func TestHalfMade(t *testing.T) {
 		} {
 			must(t, os.Mkdir(at, 0o755))
 			must(t, make())
+			must(t, os.Rename(at, w.scan+"/gateway@half"))
 			began := time.Now()
 			_, err := tree.Get(t.Context(), "gateway@half")
 			must(t, err)
