@@ -18,7 +18,7 @@ import (
 // configuration through the supervisor to the engine's clients; nothing flows back.
 var mayImport = map[string][]string{
 	"cmd/pintle":         {"api", "boot", "cli", "config", "engine", "process", "s6/drive", "s6/wire", "unit"},
-	"cmd/pintle/early":   {"process/step", "s6/tools"},
+	"cmd/pintle/early":   {"boot/signals", "process/step", "s6/tools"},
 	"internal/unit":      {},
 	"internal/trust":     {},
 	"internal/account":   {},
@@ -47,7 +47,8 @@ var mayImport = map[string][]string{
 	"internal/s6/tools":           {},
 	"internal/s6/install":         {"s6/tools"},
 	"internal/s6/serve":           {"account", "engine", "logs", "process", "relay", "s6/wire", "trust", "unit"},
-	"internal/boot":               {"account", "api", "config", "engine", "logs", "prepare", "process", "s6/serve", "s6/wire", "store", "supervisor", "trust", "unit"},
+	"internal/boot/signals":       {},
+	"internal/boot":               {"account", "api", "boot/signals", "config", "engine", "logs", "prepare", "process", "s6/serve", "s6/wire", "store", "supervisor", "trust", "unit"},
 	"internal/s6/drive":           {"account", "discover", "engine", "process", "s6/wire", "store", "trust", "unit"},
 }
 
@@ -69,6 +70,7 @@ var neverIn = map[string][]string{
 	"internal/forward":   {"os/exec", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/encoding/protowire", "github.com/klauspost/compress/s2"},
 	"internal/boot":      {"os/exec", "github.com/spf13/cobra"},
 	// What these need is initialised before a tool or a unit's program starts, and before them all that sorts before them: half of pintle.
+	"internal/boot/signals": {"bufio", "encoding/binary", "fmt", "golang.org/x/sys/unix", "net", "os/exec", "path/filepath", "reflect", "regexp", "slices", "strings"},
 	"internal/process/step": {"bufio", "encoding/binary", "fmt", "golang.org/x/sys/unix", "net", "os", "path/filepath", "reflect", "regexp", "slices", "strings"},
 	"internal/s6/tools":     {"bufio", "encoding/binary", "fmt", "golang.org/x/sys/unix", "net", "os/exec", "path/filepath", "reflect", "regexp", "strings"},
 }

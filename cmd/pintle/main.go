@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	_ "pintle/cmd/pintle/early" // which does not come back where it is a unit's exec step or a tool of s6's
+	"pintle/cmd/pintle/early" // whose init does not come back where it is a unit's exec step or a tool of s6's
 	"pintle/internal/boot"
 	"pintle/internal/process"
 	"pintle/internal/s6/drive"
@@ -31,12 +31,8 @@ func run(args []string) int {
 		err := drive.Launch(args[2:], os.Environ())
 		fmt.Fprintln(os.Stderr, "pintle:", err)
 		return drive.LaunchCode(err)
-	case filepath.Base(args[0]) == "init": // as /init or /sbin/init every word is the container's
-		return initialise("", args[1:])
-	case filepath.Base(args[0]) == "tini":
-		return initialise("", boot.TiniArgs(args[1:]))
-	case len(args) > 1 && args[1] == "init":
-		config, rest, err := boot.ParseArgs(args[2:])
+	case early.Init(args):
+		config, rest, err := containers(args)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "pintle:", err)
 			return 2
@@ -45,6 +41,17 @@ func run(args []string) int {
 	}
 	runtime.UnlockOSThread()
 	return command(args[1:])
+}
+
+// containers are the words of an init's that are the container's, and the configuration that is named before them.
+func containers(args []string) (config string, rest []string, err error) {
+	switch filepath.Base(args[0]) {
+	case "init": // as /init or /sbin/init every word is the container's
+		return "", args[1:], nil
+	case "tini":
+		return "", boot.TiniArgs(args[1:]), nil
+	}
+	return boot.ParseArgs(args[2:])
 }
 
 // initialise is the init and supervisor. The main thread does only what package process needs it for.

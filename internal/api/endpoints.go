@@ -91,7 +91,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unknownPath(w, r)
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.mux().ServeHTTP(w, r)
 }
 
 func unknownPath(w http.ResponseWriter, r *http.Request) {

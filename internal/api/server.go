@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"pintle/internal/account"
@@ -69,7 +70,7 @@ type Server struct {
 	policy policy
 	tuning tuning
 	http   *http.Server
-	mux    *http.ServeMux
+	mux    func() *http.ServeMux // made when the first one asks: a container's start does not wait for it
 	// ending is done once streams must end; end makes it so.
 	ending context.Context
 	end    context.CancelFunc
@@ -88,7 +89,7 @@ func newServer(o Options, t tuning) *Server {
 		tuning: t,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
-	s.mux = s.routes()
+	s.mux = sync.OnceValue(s.routes)
 	if o.ErrorLog == nil {
 		o.ErrorLog = log.New(io.Discard, "", 0)
 	}

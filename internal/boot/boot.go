@@ -15,14 +15,17 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"pintle/internal/account"
 	"pintle/internal/api"
+	"pintle/internal/boot/signals"
 	"pintle/internal/config"
 	"pintle/internal/engine"
 	"pintle/internal/logs"
@@ -83,9 +86,9 @@ func ParseArgs(args []string) (configFile string, rest []string, err error) {
 // exit code for pintle.
 func Init(o Options) int {
 	usual := debug.SetGCPercent(startGarbage)
-	signals, registered := receive()
-	c, err := configure(o, signals)
-	c.garbage, c.registered = usual, registered
+	received, _ := signals.Receive()
+	c, err := configure(o, received)
+	c.garbage = usual
 	if err != nil {
 		c.utter(err.Error())
 		if e, ok := errors.AsType[*process.ExecError](err); ok {
@@ -101,9 +104,9 @@ func Init(o Options) int {
 		return exitFailed
 	}
 	if c.main != nil {
-		receiveRealTime(signals)
+		signals.ReceiveRealTime()
 	}
-	c.supervise(signals)
+	c.supervise(received)
 	return c.end()
 }
 
@@ -128,9 +131,6 @@ type container struct {
 	trees  trees
 	server *api.Server
 
-	// registered is closed when all signals that main could be sent are received.
-	registered <-chan struct{}
-
 	garbage  int // as runtime/debug.SetGCPercent has it, once everything has started
 	ended    chan struct{}
 	fixed    []engine.Condition // conditions that hold for the container's whole life
@@ -139,7 +139,7 @@ type container struct {
 
 // configure reads the configuration, and prepares what it says must be so before
 // anything starts; it starts nothing. With an error, the container can only speak.
-func configure(o Options, signals chan os.Signal) (*container, error) {
+func configure(o Options, received chan os.Signal) (*container, error) {
 	var files []string
 	if o.Config != "" {
 		files = []string{o.Config}
@@ -148,7 +148,7 @@ func configure(o Options, signals chan os.Signal) (*container, error) {
 	cfg, err := c.read()
 	if err == nil {
 		c.format = cfg.Log.Console
-		err = c.prepare(cfg, signals)
+		err = c.prepare(cfg, received)
 	}
 	if err == nil {
 		c.main, err = c.route(cfg)
@@ -204,24 +204,27 @@ func (c *container) start() error {
 	if c.main != nil {
 		process.Lend(c.identity, os.Stdin, os.Stdout, os.Stderr)
 	}
-	opened := make(chan place, 1)
-	go func() { opened <- openPlace() }() // meanwhile, since main waits for both
+	var at place
+	late := make(chan []store.Record, 1)
+	var records []store.Record
+	var beside sync.WaitGroup // with the kernel's side, since main waits for both
+	beside.Go(func() {
+		at = openPlace()
+		c.store, records = store.Open(store.Options{
+			Directory: c.config.Load().StateDirectory, UID: os.Geteuid(),
+			Changed: notice,
+			Late:    func(records []store.Record) { late <- records },
+		})
+	})
 	var err error
 	logSocket := c.config.Load().Log.Socket
 	c.kernel, err = process.New(process.Options{Log: c.say.log, Stopped: c.mainStopped, Senders: logSocket != "", Main: c.o.Main})
-	at := <-opened
+	beside.Wait()
 	if err != nil {
 		at.close()
 		return err
 	}
 	c.fixedConditions(at)
-	late := make(chan []store.Record, 1)
-	var records []store.Record
-	c.store, records = store.Open(store.Options{
-		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(),
-		Changed: notice,
-		Late:    func(records []store.Record) { late <- records },
-	})
 	c.leases = store.NewKeeper(store.KeeperOptions{
 		Directory: c.config.Load().StateDirectory, UID: os.Geteuid(), RunDirectory: at.directory, Noticed: notice,
 		Changed:  func(name unit.Name) { c.units.LeaseChanged(name) },
@@ -249,8 +252,10 @@ func (c *container) start() error {
 		Kernel: supervisor.NewKernel(c.kernel), Logs: c.logs, Syslog: syslog, Store: c.store, Leases: c.leases, Log: c.say.log,
 		RunDirectory: at.runs, Kept: len(c.config.Load().S6.Scan) > 0, Terminal: c.terminal != nil, Conditions: c.conditions, PriorExit: c.priorExit,
 	})
-	<-c.registered
+	_, registered := signals.Receive()
+	<-registered // or main could send pintle one that ends it
 	c.units.Boot()
+	runtime.Gosched() // to what starts main, for which another processor would have to be woken
 	if at.listener != nil {
 		c.server = api.NewServer(api.Options{Engine: serve.Join(c.units, c.trees.list...), Managers: c.managers, Readers: c.readers, Keeper: c.trees.keeper, Accounts: c.accounts, UID: os.Geteuid(), ErrorLog: slog.NewLogLogger(c.say, slog.LevelError)})
 		go c.serve(at.listener)

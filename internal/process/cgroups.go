@@ -38,16 +38,14 @@ type cgroups struct {
 // basePrefix is what the name of every pintle's base begins with.
 const basePrefix = "pintle."
 
-// openCgroups makes the base in the first place where that can be done, and removes what pintles that are dead left there.
-func openCgroups() (*cgroups, error) {
-	places, err := ownPlaces()
+// openCgroups makes the base in the first of the places where that can be done, and removes what pintles that are dead left there.
+func openCgroups(places []place) (g *cgroups, err error) {
 	for _, p := range places {
-		var g *cgroups
 		if g, err = openAt(p); err == nil {
 			return g, nil
 		}
 	}
-	return nil, fmt.Errorf("cannot use cgroups: %w", err)
+	return nil, err
 }
 
 // place is where a cgroup is: in the mounted tree, and as /proc/PID/cgroup names it.

@@ -121,17 +121,22 @@ func New(o Options) (*Kernel, error) {
 		senders: o.Senders,
 		done:    make(chan struct{}),
 	}
+	places, err := ownPlaces()
 	if o.Sets != SetsAttribution {
-		var err error
-		if k.cgroups, err = openCgroups(); err != nil && o.Sets == SetsCgroup {
-			return nil, err
-		} else if err != nil {
+		if err == nil {
+			k.cgroups, err = openCgroups(places)
+		}
+		if err != nil {
+			err = fmt.Errorf("cannot use cgroups: %w", err)
+			if o.Sets == SetsCgroup {
+				return nil, err
+			}
 			k.log.Debug(err.Error())
 		}
 	}
 	k.forkers = newForkers()
 	k.census = &census{k: k, kick: make(chan struct{}, 1), watched: map[*Run]bool{}, marks: map[process]string{}}
-	k.oom.begin()
+	k.oom.begin(places)
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	go func() {

@@ -36,8 +36,9 @@ type oomWatch struct {
 	seen  int64
 }
 
-func (w *oomWatch) begin() {
-	if places, err := ownPlaces(); err == nil {
+// begin watches the first of the places where pintle's own cgroup is, if there are any.
+func (w *oomWatch) begin(places []place) {
+	if len(places) > 0 {
 		w.place = cgroup(places[0].dir)
 		w.seen = w.place.oomKills()
 	}

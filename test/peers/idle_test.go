@@ -17,7 +17,7 @@ var asleep = supervisor{
 // idle: what a supervisor does while nothing happens. All of them are idle at the same time.
 func idle(w *workshop) answer {
 	n := w.pick(1000, 200, 5)
-	window := time.Duration(w.pick(8600, 1500, 200)) * time.Millisecond
+	window := time.Duration(w.pick(8600, 1200, 200)) * time.Millisecond
 	const windows = 7
 	a := answer{
 		id: "idle", title: fmt.Sprintf("Idle with %d services up", n),

@@ -8,7 +8,7 @@ import (
 
 // memory: what a supervisor of a thousand services with logs takes.
 func memory(w *workshop) answer {
-	n := w.pick(1000, 300, 5)
+	n := w.pick(1000, 200, 5)
 	a := answer{
 		id: "memory", title: fmt.Sprintf("Memory beside %d services with a log file each", n),
 		measured: "Proportional set size of all processes that are no service (supervisors, loggers, helpers), after each service has written a line, " + settled + ".",
